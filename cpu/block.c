@@ -45,7 +45,7 @@ struct block_cache {
 
 static size_t block_size(unsigned n)
 {
-    return sizeof(struct block) + (n + 1u) * sizeof(struct insn);
+    return sizeof(struct block) + (n + 2u) * sizeof(struct insn); /* terminator, links */
 }
 
 static unsigned hash_of(gpa_t pa, uint32_t key)
@@ -173,13 +173,12 @@ static void remove_block(struct block_cache *c, struct block *b)
     unlink_from(&c->page[page], b, true);
     for (struct block *o = c->page[page]; o; o = o->page_next) {
         for (unsigned i = 0; i < 2; i++) {
-            if (o->link[i] == b) {
-                o->link[i] = NULL;
+            if (block_links(o)->to[i] == b) {
+                block_links(o)->to[i] = NULL;
             }
         }
     }
-    b->link[0] = NULL;
-    b->link[1] = NULL;
+    *block_links(b) = (struct block_links){{NULL, NULL}};
     b->dead = true;
     b->hash_next = c->dropped;
     c->dropped = b;
@@ -294,6 +293,7 @@ static void set_terminator(struct block *b, unsigned n, unsigned bytes, bool lea
     t->index = n & 0x3f;
     b->n = (uint16_t)n;
     b->bytes = (uint16_t)bytes;
+    *block_links(b) = (struct block_links){{NULL, NULL}};
 }
 
 /* Does a block end after this instruction? (the block rule) */
@@ -479,8 +479,6 @@ const struct block *block_clip(struct cpu *cpu, const struct block *b, unsigned 
     struct block *s = cpu->scratch;
     irq_check(n >= 1 && n <= b->n);
     memcpy(s, b, sizeof(*s) + n * sizeof(struct insn));
-    s->link[0] = NULL;
-    s->link[1] = NULL;
     set_terminator(s, n, b->insns[n - 1].end, true);
     return s;
 }
@@ -488,6 +486,4 @@ const struct block *block_clip(struct cpu *cpu, const struct block *b, unsigned 
 void block_split(struct block *b, unsigned index)
 {
     set_terminator(b, index + 1, b->insns[index].end, true);
-    b->link[0] = NULL;
-    b->link[1] = NULL;
 }

@@ -9,12 +9,14 @@
  * Modelled: CR0, CR2, CR3, CR4, CR8 with reserved bits, every combination that the manual refuses, the PDPTEs of PAE paging, entry
  * to and exit from IA-32e mode, TLB flushes. DR0-DR7 as storage with their fixed bits.
  * Not modelled: breakpoints (enabling one in DR7, or DR7.GD, ends the run with a message), PCIDs as tags (a load of CR3 drops all
- * entries but global ones), VME and PVI (the bits can be set; nothing follows from them).
+ * entries but global ones), VME and PVI (no CPU model has them, so their bits are reserved).
  * Deviations: CR0.ET reads as 1. CR0.CD and NW have no effect.
  */
 #include "cpu/segment.h"
 
-#define CR0_VALID (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
+#define CR0_VALID                                                                              \
+    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
+     CR0_PG)
 #define PDPTE_RESERVED 0x1e6ull /* bits 1, 2, 5-8 */
 
 static _Noreturn void gp0(struct cpu *cpu, const struct insn *in)
@@ -84,9 +86,10 @@ static uint64_t cr4_valid(const struct cpu_model *m)
     static const struct {
         uint32_t feature;
         uint32_t bits;
-    } edx[] = {{F1D_VME, CR4_VME | CR4_PVI}, {F1D_TSC, CR4_TSD}, {F1D_DE, CR4_DE},   {F1D_PSE, CR4_PSE},
-               {F1D_PAE, CR4_PAE},           {F1D_MCE, CR4_MCE}, {F1D_PGE, CR4_PGE}, {F1D_MMX, CR4_PCE},
-               {F1D_FXSR, CR4_OSFXSR},       {F1D_SSE, CR4_OSXMMEXCPT}};
+    } edx[] = {{F1D_VME, CR4_VME | CR4_PVI}, {F1D_TSC, CR4_TSD}, {F1D_DE, CR4_DE},
+               {F1D_PSE, CR4_PSE},           {F1D_PAE, CR4_PAE}, {F1D_MCE, CR4_MCE},
+               {F1D_PGE, CR4_PGE},           {F1D_MMX, CR4_PCE}, {F1D_FXSR, CR4_OSFXSR},
+               {F1D_SSE, CR4_OSXMMEXCPT}};
     uint64_t valid = 0;
     for (size_t i = 0; i < irq_array_size(edx); i++) {
         if (m->f1_edx & edx[i].feature) {
@@ -235,10 +238,10 @@ static const struct insn *op_mov_c_r(struct cpu *cpu, const struct insn *in)
 
 /* ---- debug registers ---- */
 
-#define DR6_ONES 0xffff0ff0u
-#define DR7_ONES 0x400u
+#define DR6_ONES    0xffff0ff0u
+#define DR7_ONES    0x400u
 #define DR7_ENABLES 0xffu
-#define DR7_GD 0x2000u
+#define DR7_GD      0x2000u
 
 /* DR4 and DR5 are DR6 and DR7 unless CR4.DE. Vol. 3B, 18.2.2 "Debug Registers DR4 and DR5". */
 static unsigned debug_number(struct cpu *cpu, const struct insn *in)
@@ -272,7 +275,9 @@ static const struct insn *op_mov_d_r(struct cpu *cpu, const struct insn *in)
             v = (v & 0xe00f) | DR6_ONES;
         } else {
             if (v & (DR7_ENABLES | DR7_GD)) {
-                cpu_unmodelled(cpu, in, "DR7 = 0x%08x enables debug breakpoints: these are not modelled", (unsigned)v);
+                cpu_unmodelled(cpu, in,
+                               "DR7 = 0x%08x enables debug breakpoints: these are not modelled",
+                               (unsigned)v);
             }
             v = (v & 0xffff2bffu) | DR7_ONES;
         }
@@ -321,11 +326,10 @@ static const struct insn *op_invlpg(struct cpu *cpu, const struct insn *in)
     INSN_RETURN INSN_NEXT(cpu, in);
 }
 
-#define ALL_SIZES(f) f, f, f, f
-const struct op_fns fns_MOV_R_C = {{{ALL_SIZES(op_mov_r_c)}}};
-const struct op_fns fns_MOV_C_R = {{{ALL_SIZES(op_mov_c_r)}}};
-const struct op_fns fns_MOV_R_D = {{{ALL_SIZES(op_mov_r_d)}}};
-const struct op_fns fns_MOV_D_R = {{{ALL_SIZES(op_mov_d_r)}}};
-const struct op_fns fns_LMSW = {{{ALL_SIZES(op_lmsw)}, {ALL_SIZES(op_lmsw_m)}}};
-const struct op_fns fns_CLTS = {{{ALL_SIZES(op_clts)}}};
-const struct op_fns fns_INVLPG = {{{0}, {ALL_SIZES(op_invlpg)}}};
+const struct op_fns fns_MOV_R_C = {{{OP_ALL_SIZES(op_mov_r_c)}}};
+const struct op_fns fns_MOV_C_R = {{{OP_ALL_SIZES(op_mov_c_r)}}};
+const struct op_fns fns_MOV_R_D = {{{OP_ALL_SIZES(op_mov_r_d)}}};
+const struct op_fns fns_MOV_D_R = {{{OP_ALL_SIZES(op_mov_d_r)}}};
+const struct op_fns fns_LMSW = {{{OP_ALL_SIZES(op_lmsw)}, {OP_ALL_SIZES(op_lmsw_m)}}};
+const struct op_fns fns_CLTS = {{{OP_ALL_SIZES(op_clts)}}};
+const struct op_fns fns_INVLPG = {{{0}, {OP_ALL_SIZES(op_invlpg)}}};

@@ -9,23 +9,21 @@
  * Modelled: leaves 0, 1, 2, 4, 7, 0Bh; 40000000h (a hypervisor is present; its name is irqscope's own); 80000000h-80000008h. A
  * leaf above the largest answers as the largest basic leaf does. The APIC bit follows IA32_APIC_BASE.
  * Not modelled though advertised, because kernels made for these models insist on it: MMX, SSE, SSE2 and SSE3. FXSAVE and
- * FXRSTOR work; executing an arithmetic instruction of these ends the run with a message. VME: CR4.VME can be set, and nothing follows.
+ * FXRSTOR work; executing an arithmetic instruction of these ends the run with a message.
  * Deviations: SVM is not advertised for qemu64. Model "max" is qemu64 with what else is modelled.
  */
 #include "cpu/segment.h"
 
-#define FEATURES_486                                                                               \
-    (F1D_FPU | F1D_VME | F1D_PSE)
-#define FEATURES_PENTIUM                                                                           \
+#define FEATURES_486 (F1D_FPU | F1D_PSE)
+#define FEATURES_PENTIUM \
     (FEATURES_486 | F1D_DE | F1D_TSC | F1D_MSR | F1D_MCE | F1D_CX8 | F1D_MMX | F1D_APIC)
-#define FEATURES_PENTIUM2                                                                          \
-    (FEATURES_PENTIUM | F1D_PAE | F1D_SEP | F1D_MTRR | F1D_PGE | F1D_MCA | F1D_CMOV | F1D_PAT |    \
+#define FEATURES_PENTIUM2                                                                       \
+    (FEATURES_PENTIUM | F1D_PAE | F1D_SEP | F1D_MTRR | F1D_PGE | F1D_MCA | F1D_CMOV | F1D_PAT | \
      F1D_PSE36 | F1D_FXSR)
-#define FEATURES_PPRO                                                                              \
-    (F1D_FPU | F1D_DE | F1D_PSE | F1D_TSC | F1D_MSR | F1D_MCE | F1D_CX8 | F1D_PGE | F1D_CMOV |     \
+#define FEATURES_PPRO                                                                          \
+    (F1D_FPU | F1D_DE | F1D_PSE | F1D_TSC | F1D_MSR | F1D_MCE | F1D_CX8 | F1D_PGE | F1D_CMOV | \
      F1D_PAT | F1D_FXSR | F1D_MMX | F1D_SSE | F1D_SSE2 | F1D_PAE | F1D_SEP | F1D_APIC)
-#define FEATURES_QEMU64                                                                            \
-    (FEATURES_PPRO | F1D_MTRR | F1D_CLFSH | F1D_MCA | F1D_PSE36)
+#define FEATURES_QEMU64 (FEATURES_PPRO | F1D_MTRR | F1D_CLFSH | F1D_MCA | F1D_PSE36)
 /* Bits of leaf 1 that AMD repeats in 80000001h. */
 #define AMD_REPEATED 0x0183f3ffu
 
@@ -33,27 +31,77 @@ static const char intel[] = "GenuineIntel";
 static const char amd[] = "AuthenticAMD";
 
 const struct cpu_model cpu_models[] = {
-    {.name = "486", .vendor = intel, .brand = "", .signature = 0x480, .max_leaf = 1,
-     .f1_edx = FEATURES_486, .f1_ecx = F1C_HV, .phys_bits = 32, .lin_bits = 32},
-    {.name = "pentium", .vendor = intel, .brand = "", .signature = 0x543, .max_leaf = 1,
-     .f1_edx = FEATURES_PENTIUM, .f1_ecx = F1C_HV, .phys_bits = 32, .lin_bits = 32},
-    {.name = "pentium2", .vendor = intel, .brand = "", .signature = 0x652, .max_leaf = 2,
-     .f1_edx = FEATURES_PENTIUM2, .f1_ecx = F1C_HV, .phys_bits = 36, .lin_bits = 32},
-    {.name = "pentium3", .vendor = intel, .brand = "", .signature = 0x673, .max_leaf = 3,
-     .f1_edx = FEATURES_PENTIUM2 | F1D_SSE, .f1_ecx = F1C_HV, .phys_bits = 36, .lin_bits = 32},
-    {.name = "qemu32", .vendor = intel, .brand = "QEMU Virtual CPU version 2.5+", .signature = 0x663,
-     .max_leaf = 4, .max_ext_leaf = 0x80000004, .f1_edx = FEATURES_PPRO, .f1_ecx = F1C_SSE3 | F1C_HV,
-     .phys_bits = 36, .lin_bits = 32},
-    {.name = "qemu64", .vendor = amd, .brand = "QEMU Virtual CPU version 2.5+", .signature = 0x60fb1,
-     .max_leaf = 0xd, .max_ext_leaf = 0x80000008, .f1_edx = FEATURES_QEMU64,
+    {.name = "486",
+     .vendor = intel,
+     .brand = "",
+     .signature = 0x480,
+     .max_leaf = 1,
+     .f1_edx = FEATURES_486,
+     .f1_ecx = F1C_HV,
+     .phys_bits = 32,
+     .lin_bits = 32},
+    {.name = "pentium",
+     .vendor = intel,
+     .brand = "",
+     .signature = 0x543,
+     .max_leaf = 1,
+     .f1_edx = FEATURES_PENTIUM,
+     .f1_ecx = F1C_HV,
+     .phys_bits = 32,
+     .lin_bits = 32},
+    {.name = "pentium2",
+     .vendor = intel,
+     .brand = "",
+     .signature = 0x652,
+     .max_leaf = 2,
+     .f1_edx = FEATURES_PENTIUM2,
+     .f1_ecx = F1C_HV,
+     .phys_bits = 36,
+     .lin_bits = 32},
+    {.name = "pentium3",
+     .vendor = intel,
+     .brand = "",
+     .signature = 0x673,
+     .max_leaf = 3,
+     .f1_edx = FEATURES_PENTIUM2 | F1D_SSE,
+     .f1_ecx = F1C_HV,
+     .phys_bits = 36,
+     .lin_bits = 32},
+    {.name = "qemu32",
+     .vendor = intel,
+     .brand = "QEMU Virtual CPU version 2.5+",
+     .signature = 0x663,
+     .max_leaf = 4,
+     .max_ext_leaf = 0x80000004,
+     .f1_edx = FEATURES_PPRO,
+     .f1_ecx = F1C_SSE3 | F1C_HV,
+     .phys_bits = 36,
+     .lin_bits = 32},
+    {.name = "qemu64",
+     .vendor = amd,
+     .brand = "QEMU Virtual CPU version 2.5+",
+     .signature = 0x60fb1,
+     .max_leaf = 0xd,
+     .max_ext_leaf = 0x80000008,
+     .f1_edx = FEATURES_QEMU64,
      .f1_ecx = F1C_SSE3 | F1C_CX16 | F1C_HV,
-     .f81_edx = (FEATURES_QEMU64 & AMD_REPEATED) | F81D_SYSCALL | F81D_NX | F81D_LM, .f81_ecx = F81C_LAHF,
-     .phys_bits = 40, .lin_bits = 48},
-    {.name = "max", .vendor = amd, .brand = "irqscope virtual CPU", .signature = 0x60fb1,
-     .max_leaf = 0xd, .max_ext_leaf = 0x80000008, .f1_edx = FEATURES_QEMU64,
-     .f1_ecx = F1C_SSE3 | F1C_CX16 | F1C_MOVBE | F1C_POPCNT | F1C_HV, .f7_ebx = F7B_FSGSBASE,
+     .f81_edx = (FEATURES_QEMU64 & AMD_REPEATED) | F81D_SYSCALL | F81D_NX | F81D_LM,
+     .f81_ecx = F81C_LAHF,
+     .phys_bits = 40,
+     .lin_bits = 48},
+    {.name = "max",
+     .vendor = amd,
+     .brand = "irqscope virtual CPU",
+     .signature = 0x60fb1,
+     .max_leaf = 0xd,
+     .max_ext_leaf = 0x80000008,
+     .f1_edx = FEATURES_QEMU64,
+     .f1_ecx = F1C_SSE3 | F1C_CX16 | F1C_MOVBE | F1C_POPCNT | F1C_HV,
+     .f7_ebx = F7B_FSGSBASE,
      .f81_edx = (FEATURES_QEMU64 & AMD_REPEATED) | F81D_SYSCALL | F81D_NX | F81D_LM | F81D_RDTSCP,
-     .f81_ecx = F81C_LAHF | F81C_CR8 | F81C_ABM, .phys_bits = 40, .lin_bits = 48},
+     .f81_ecx = F81C_LAHF | F81C_CR8 | F81C_ABM,
+     .phys_bits = 40,
+     .lin_bits = 48},
     {.name = NULL},
 };
 
@@ -114,7 +162,8 @@ static bool is_amd(const struct cpu_model *m)
 /* The APIC bit is 0 while IA32_APIC_BASE disables the APIC. */
 static uint32_t apic_mask(const struct cpu *cpu)
 {
-    bool off = cpu->intr && cpu->intr->get_base && !(cpu->intr->get_base(cpu->intr_opaque) & (1u << 11));
+    bool off =
+        cpu->intr && cpu->intr->get_base && !(cpu->intr->get_base(cpu->intr_opaque) & (1u << 11));
     return off ? ~F1D_APIC : UINT32_MAX;
 }
 
@@ -125,7 +174,8 @@ static struct leaf basic_leaf(const struct cpu *cpu, uint32_t leaf, uint32_t sub
     case 0:
         return vendor_leaf(m, m->max_leaf);
     case 1:
-        return (struct leaf){m->signature, (uint32_t)cpu->index << 24 | 0x800, m->f1_ecx, m->f1_edx & apic_mask(cpu)};
+        return (struct leaf){m->signature, (uint32_t)cpu->index << 24 | 0x800, m->f1_ecx,
+                             m->f1_edx & apic_mask(cpu)};
     case 2:
         return is_amd(m) ? (struct leaf){0} : (struct leaf){1, 0, 0x4d, 0x2c307d};
     case 4:
@@ -134,7 +184,8 @@ static struct leaf basic_leaf(const struct cpu *cpu, uint32_t leaf, uint32_t sub
         return sub == 0 ? (struct leaf){0, m->f7_ebx, m->f7_ecx, 0} : (struct leaf){0};
     case 0xb:
         /* One thread, one core. */
-        return sub < 2 ? (struct leaf){0, 1, sub | (sub + 1) << 8, cpu->index} : (struct leaf){0, 0, sub, cpu->index};
+        return sub < 2 ? (struct leaf){0, 1, sub | (sub + 1) << 8, cpu->index}
+                       : (struct leaf){0, 0, sub, cpu->index};
     default:
         return (struct leaf){0};
     }
@@ -187,4 +238,4 @@ static const struct insn *op_cpuid(struct cpu *cpu, const struct insn *in)
     INSN_RETURN INSN_NEXT(cpu, in);
 }
 
-const struct op_fns fns_CPUID = {{{op_cpuid, op_cpuid, op_cpuid, op_cpuid}}};
+const struct op_fns fns_CPUID = {{{OP_ALL_SIZES(op_cpuid)}}};

@@ -79,7 +79,12 @@ _Noreturn void cpu_unmodelled(struct cpu *cpu, const struct insn *in, const char
     longjmp(cpu->jmp, 2);
 }
 
-enum fault_class { CLASS_BENIGN, CLASS_CONTRIBUTORY, CLASS_PAGE, CLASS_DOUBLE };
+enum fault_class {
+    CLASS_BENIGN,
+    CLASS_CONTRIBUTORY,
+    CLASS_PAGE,
+    CLASS_DOUBLE
+};
 
 /* SDM Vol. 3A, table 6-4 "Interrupt and Exception Classes". Only exceptions proper count; INT n does not. */
 static enum fault_class fault_class(const struct cpu_exception *ev)
@@ -108,14 +113,16 @@ static void triple_fault(struct cpu *cpu, const struct cpu_exception *ev)
     cpu->stop = CPU_STOP_TRIPLE_FAULT;
     if (cpu->trace->enabled) {
         cpu_sync(cpu, NULL);
-        trace_cpu_triple_fault(cpu->trace, cpu->index, cpu->delivery_cause, 0, 0, ev->vector, cpu->rip, cpu->cr2);
+        trace_cpu_triple_fault(cpu->trace, cpu->index, cpu->delivery_cause, 0, 0, ev->vector,
+                               cpu->rip, cpu->cr2);
     }
     if (cpu->log_event) {
         cpu->log_event(cpu->log_opaque, cpu, ev);
     }
 }
 
-void cpu_deliver_event(struct cpu *cpu, const struct insn *in, const struct cpu_exception *ev, cause_t cause)
+void cpu_deliver_event(struct cpu *cpu, const struct insn *in, const struct cpu_exception *ev,
+                       cause_t cause)
 {
     cpu->delivering = *ev;
     cpu->delivery_cause = cause;
@@ -145,8 +152,9 @@ void cpu_handle_fault(struct cpu *cpu)
         }
         cause = cpu->delivery_cause;
         if (cpu->trace->enabled) {
-            cause = trace_cpu_fault_in_delivery(cpu->trace, cpu->index, cause, 0, 0, first->vector, ev.vector,
-                                                ev.has_error ? ev.error : UINT64_MAX, ev.cr2);
+            cause = trace_cpu_fault_in_delivery(cpu->trace, cpu->index, cause, 0, 0, first->vector,
+                                                ev.vector, ev.has_error ? ev.error : UINT64_MAX,
+                                                ev.cr2);
             cpu->delivery_cause = cause;
         }
         if (a == CLASS_DOUBLE && b != CLASS_BENIGN) {
@@ -155,7 +163,8 @@ void cpu_handle_fault(struct cpu *cpu)
         }
         if ((a == CLASS_CONTRIBUTORY && b == CLASS_CONTRIBUTORY) ||
             (a == CLASS_PAGE && (b == CLASS_CONTRIBUTORY || b == CLASS_PAGE))) {
-            ev = (struct cpu_exception){.vector = VEC_DF, .type = CPU_EVENT_EXCEPTION, .has_error = true};
+            ev = (struct cpu_exception){
+                .vector = VEC_DF, .type = CPU_EVENT_EXCEPTION, .has_error = true};
         }
     }
     if (ev.vector == VEC_DB) {

@@ -68,6 +68,7 @@ void cpu_leave(struct cpu *cpu, const struct insn *in)
 {
     cpu->fault_in = in;
     cpu->one_insn = true;
+    cpu->probed = NULL;
     longjmp(cpu->jmp, JUMP_LEAVE);
 }
 
@@ -127,30 +128,55 @@ static __attribute__((noinline)) const struct block *find_successor(struct cpu *
         return NULL;
     }
     if (may_link(cpu, from, pa)) {
-        from->link[slot] = to;
+        block_links(from)->to[slot] = to;
     }
     return to;
 }
 
-#define CHAIN(slot)                                                   \
-    const struct block *to = insn_block(in)->link[slot];              \
-    if (irq_unlikely(!to || cpu->attention || cpu->budget < to->n)) { \
-        to = find_successor(cpu, in, slot);                           \
-        if (!to) {                                                    \
-            return INSN_LEAVE;                                        \
-        }                                                             \
-    }                                                                 \
-    cpu->budget -= to->n;                                             \
-    INSN_RETURN INSN_GOTO(cpu, to->insns)
+static __attribute__((noinline)) const struct insn *chain_slow_0(struct cpu *cpu,
+                                                                 const struct insn *in)
+{
+    const struct block *to = find_successor(cpu, in, 0);
+    if (!to) {
+        return INSN_LEAVE;
+    }
+    cpu->budget -= to->n;
+    INSN_RETURN INSN_GOTO(cpu, to->insns);
+}
+
+static __attribute__((noinline)) const struct insn *chain_slow_1(struct cpu *cpu,
+                                                                 const struct insn *in)
+{
+    const struct block *to = find_successor(cpu, in, 1);
+    if (!to) {
+        return INSN_LEAVE;
+    }
+    cpu->budget -= to->n;
+    INSN_RETURN INSN_GOTO(cpu, to->insns);
+}
+
+/*
+ * The slow halves above are functions of their own that the fast half calls in tail position, so that a linked successor is
+ * entered without a stack frame.
+ */
+#define CHAIN(cpu, in, links, slot)                                           \
+    do {                                                                      \
+        const struct block *to = (links)->to[slot];                           \
+        if (irq_unlikely(!to || (cpu)->attention || (cpu)->budget < to->n)) { \
+            INSN_RETURN chain_slow_##slot(cpu, in);                           \
+        }                                                                     \
+        (cpu)->budget -= to->n;                                               \
+        INSN_RETURN INSN_GOTO(cpu, to->insns);                                \
+    } while (0)
 
 const struct insn *exec_chain_0(struct cpu *cpu, const struct insn *in)
 {
-    CHAIN(0);
+    CHAIN(cpu, in, insn_links(in), 0);
 }
 
 const struct insn *exec_chain_1(struct cpu *cpu, const struct insn *in)
 {
-    CHAIN(1);
+    CHAIN(cpu, in, insn_links(in), 1);
 }
 
 static struct jump_entry *jump_slot(struct cpu *cpu, uint64_t lin)
@@ -180,7 +206,7 @@ const struct insn *exec_term_chain(struct cpu *cpu, const struct insn *in)
     if (cpu->code_bits != 64) {
         cpu->rip &= 0xffffffffu;
     }
-    INSN_RETURN exec_chain(cpu, in, 0);
+    CHAIN(cpu, in, (const struct block_links *)(const void *)(in + 1), 0);
 }
 
 const struct insn *exec_term_leave(struct cpu *cpu, const struct insn *in)

@@ -70,7 +70,8 @@ static void check_direct(struct cpu *cpu, const struct insn *in, uint16_t sel, u
     }
 }
 
-static void direct_transfer(struct cpu *cpu, const struct insn *in, const struct far_target *t, uint64_t d, uint64_t addr, bool call)
+static void direct_transfer(struct cpu *cpu, const struct insn *in, const struct far_target *t,
+                            uint64_t d, uint64_t addr, bool call)
 {
     check_direct(cpu, in, t->sel, seg_desc_attr(d));
     struct cpu_segment cs = seg_from_desc(t->sel, d);
@@ -93,11 +94,13 @@ struct call_gate {
 };
 
 /* Vol. 3A, 5.8.3 "Call Gates", and 5.8.3.1 "IA-32e Mode Call Gates". */
-static struct call_gate read_call_gate(struct cpu *cpu, const struct insn *in, uint16_t sel, uint64_t d, uint64_t addr)
+static struct call_gate read_call_gate(struct cpu *cpu, const struct insn *in, uint16_t sel,
+                                       uint64_t d, uint64_t addr)
 {
     uint32_t attr = seg_desc_attr(d);
     unsigned type = attr & SEG_TYPE_S;
-    struct call_gate g = {.sel = (uint16_t)(d >> 16), .off = d & 0xffff, .params = (d >> 32) & 0x1f};
+    struct call_gate g = {
+        .sel = (uint16_t)(d >> 16), .off = d & 0xffff, .params = (d >> 32) & 0x1f};
     unsigned dpl = seg_dpl(attr);
     if (dpl < cpu->cpl || (sel & 3u) > dpl) {
         cpu_fault_err(cpu, in, VEC_GP, SEL_ERROR(sel));
@@ -139,7 +142,8 @@ static struct seg_stack gate_stack(struct cpu *cpu, const struct insn *in, unsig
     };
 }
 
-static void gate_transfer(struct cpu *cpu, const struct insn *in, uint16_t gate_sel, uint64_t gate, uint64_t gate_addr, bool call)
+static void gate_transfer(struct cpu *cpu, const struct insn *in, uint16_t gate_sel, uint64_t gate,
+                          uint64_t gate_addr, bool call)
 {
     struct call_gate g = read_call_gate(cpu, in, gate_sel, gate, gate_addr);
     uint64_t d, addr;
@@ -189,7 +193,8 @@ static void gate_transfer(struct cpu *cpu, const struct insn *in, uint16_t gate_
     }
 }
 
-static void far_protected(struct cpu *cpu, const struct insn *in, const struct far_target *t, bool call)
+static void far_protected(struct cpu *cpu, const struct insn *in, const struct far_target *t,
+                          bool call)
 {
     uint64_t d, addr;
     if (SEL_NULL(t->sel)) {
@@ -210,13 +215,15 @@ static void far_protected(struct cpu *cpu, const struct insn *in, const struct f
     }
     bool task = type == DESC_TASK_GATE || type == DESC_TSS16 || type == DESC_TSS32;
     if (task && !cpu->long_mode) {
-        cpu_unmodelled(cpu, in, "far transfer to selector 0x%04x, a %s: task switches are not modelled", t->sel,
-                       type == DESC_TASK_GATE ? "task gate" : "TSS");
+        cpu_unmodelled(cpu, in,
+                       "far transfer to selector 0x%04x, a %s: task switches are not modelled",
+                       t->sel, type == DESC_TASK_GATE ? "task gate" : "TSS");
     }
     cpu_fault_err(cpu, in, VEC_GP, SEL_ERROR(t->sel));
 }
 
-static void far_transfer(struct cpu *cpu, const struct insn *in, const struct far_target *t, bool call)
+static void far_transfer(struct cpu *cpu, const struct insn *in, const struct far_target *t,
+                         bool call)
 {
     if (!real_or_v86(cpu)) {
         far_protected(cpu, in, t, call);
@@ -290,7 +297,8 @@ static void return_real(struct cpu *cpu, const struct insn *in, unsigned size, u
     cpu_update_mode(cpu);
 }
 
-static void return_protected(struct cpu *cpu, const struct insn *in, unsigned size, unsigned release)
+static void return_protected(struct cpu *cpu, const struct insn *in, unsigned size,
+                             unsigned release)
 {
     uint64_t rip = stack_read(cpu, in, 0, size);
     uint16_t sel = (uint16_t)stack_read(cpu, in, size, size);
@@ -337,14 +345,22 @@ static const struct insn *op_retf(struct cpu *cpu, const struct insn *in)
 
 /* ---- fast system calls: fixed segments, no table is read ---- */
 
-static void fast_segments(struct cpu *cpu, uint16_t cs_sel, uint16_t ss_sel, unsigned cpl, bool code64, uint64_t rip)
+static void fast_segments(struct cpu *cpu, uint16_t cs_sel, uint16_t ss_sel, unsigned cpl,
+                          bool code64, uint64_t rip)
 {
     uint32_t dpl = cpl << SEG_DPL_SHIFT;
-    struct cpu_segment cs = {
-        .limit = SEG_FLAT_LIMIT, .sel = cs_sel, .attr = (uint16_t)((code64 ? SEG_CODE64_ATTR : SEG_CODE32_ATTR) | dpl)};
-    struct cpu_segment ss = {.limit = SEG_FLAT_LIMIT, .sel = (uint16_t)((ss_sel & 0xfffc) | cpl), .attr = (uint16_t)(SEG_FLATDS_ATTR | dpl)};
+    struct cpu_segment cs = {.limit = SEG_FLAT_LIMIT,
+                             .sel = cs_sel,
+                             .attr =
+                                 (uint16_t)((code64 ? SEG_CODE64_ATTR : SEG_CODE32_ATTR) | dpl)};
+    struct cpu_segment ss = {.limit = SEG_FLAT_LIMIT,
+                             .sel = (uint16_t)((ss_sel & 0xfffc) | cpl),
+                             .attr = (uint16_t)(SEG_FLATDS_ATTR | dpl)};
     cpu->seg[SEG_SS] = ss;
-    seg_commit_cs(cpu, &cs, cpl, rip);
+    cpu->seg[SEG_CS] = cs;
+    cpu->seg[SEG_CS].sel = (uint16_t)((cs_sel & 0xfffc) | cpl);
+    cpu->cpl = (uint8_t)cpl;
+    cpu->rip = rip;
     cpu_update_mode(cpu);
 }
 
@@ -381,7 +397,8 @@ static const struct insn *op_syscall(struct cpu *cpu, const struct insn *in)
 
 static const struct insn *op_sysret(struct cpu *cpu, const struct insn *in)
 {
-    if (!(cpu->model->f81_edx & F81D_SYSCALL) || !(cpu->efer & EFER_SCE) || (is_intel(cpu) && cpu->code_bits != 64)) {
+    if (!(cpu->model->f81_edx & F81D_SYSCALL) || !(cpu->efer & EFER_SCE) ||
+        (is_intel(cpu) && cpu->code_bits != 64)) {
         cpu_fault(cpu, in, VEC_UD);
     }
     if (cpu_real_mode(cpu) || cpu->cpl != 0) {
@@ -402,7 +419,8 @@ static const struct insn *op_sysret(struct cpu *cpu, const struct insn *in)
         flags |= EFLAGS_IF;
     }
     cpu_change_eflags(cpu, in, flags, since);
-    fast_segments(cpu, (uint16_t)((base + (to64 ? 16 : 0)) | 3), (uint16_t)(base + 8), 3, to64, to64 ? rip : (uint32_t)rip);
+    fast_segments(cpu, (uint16_t)((base + (to64 ? 16 : 0)) | 3), (uint16_t)(base + 8), 3, to64,
+                  to64 ? rip : (uint32_t)rip);
     return INSN_LEAVE;
 }
 
@@ -419,7 +437,8 @@ static const struct insn *op_sysenter(struct cpu *cpu, const struct insn *in)
     uint32_t flags = cpu_get_eflags(cpu) & ~(EFLAGS_VM | EFLAGS_IF | EFLAGS_RF);
     cpu_change_eflags(cpu, in, flags, insn_rip(cpu, in));
     cpu->regs[REG_RSP] = wide ? cpu->sysenter_esp : (uint32_t)cpu->sysenter_esp;
-    fast_segments(cpu, cs, (uint16_t)(cs + 8), 0, wide, wide ? cpu->sysenter_eip : (uint32_t)cpu->sysenter_eip);
+    fast_segments(cpu, cs, (uint16_t)(cs + 8), 0, wide,
+                  wide ? cpu->sysenter_eip : (uint32_t)cpu->sysenter_eip);
     return INSN_LEAVE;
 }
 
@@ -443,14 +462,13 @@ static const struct insn *op_sysexit(struct cpu *cpu, const struct insn *in)
     return INSN_LEAVE;
 }
 
-#define ALL_SIZES(f) f, f, f, f
-const struct op_fns fns_JMPF_Ap = {{{ALL_SIZES(op_jmpf_ap)}}};
-const struct op_fns fns_CALLF_Ap = {{{ALL_SIZES(op_callf_ap)}}};
-const struct op_fns fns_JMPF_M = {{{0}, {ALL_SIZES(op_jmpf_m)}}};
-const struct op_fns fns_CALLF_M = {{{0}, {ALL_SIZES(op_callf_m)}}};
-const struct op_fns fns_RETF = {{{ALL_SIZES(op_retf)}}};
-const struct op_fns fns_RETF_I = {{{ALL_SIZES(op_retf)}}};
-const struct op_fns fns_SYSCALL = {{{ALL_SIZES(op_syscall)}}};
-const struct op_fns fns_SYSRET = {{{ALL_SIZES(op_sysret)}}};
-const struct op_fns fns_SYSENTER = {{{ALL_SIZES(op_sysenter)}}};
-const struct op_fns fns_SYSEXIT = {{{ALL_SIZES(op_sysexit)}}};
+const struct op_fns fns_JMPF_Ap = {{{OP_ALL_SIZES(op_jmpf_ap)}}};
+const struct op_fns fns_CALLF_Ap = {{{OP_ALL_SIZES(op_callf_ap)}}};
+const struct op_fns fns_JMPF_M = {{{0}, {OP_ALL_SIZES(op_jmpf_m)}}};
+const struct op_fns fns_CALLF_M = {{{0}, {OP_ALL_SIZES(op_callf_m)}}};
+const struct op_fns fns_RETF = {{{OP_ALL_SIZES(op_retf)}}};
+const struct op_fns fns_RETF_I = {{{OP_ALL_SIZES(op_retf)}}};
+const struct op_fns fns_SYSCALL = {{{OP_ALL_SIZES(op_syscall)}}};
+const struct op_fns fns_SYSRET = {{{OP_ALL_SIZES(op_sysret)}}};
+const struct op_fns fns_SYSENTER = {{{OP_ALL_SIZES(op_sysenter)}}};
+const struct op_fns fns_SYSEXIT = {{{OP_ALL_SIZES(op_sysexit)}}};

@@ -14,7 +14,8 @@
 
 /* ---- INT n and its kin ---- */
 
-static const struct insn *software_interrupt(struct cpu *cpu, const struct insn *in, uint8_t vector, uint8_t type)
+static const struct insn *software_interrupt(struct cpu *cpu, const struct insn *in, uint8_t vector,
+                                             uint8_t type)
 {
     /* INT1 counts as a hardware interrupt: no DPL check, EXT is set. */
     struct cpu_exception ev = {.vector = vector, .type = type, .soft = type != CPU_EVENT_INT1};
@@ -131,7 +132,8 @@ static const struct insn *op_popf(struct cpu *cpu, const struct insn *in)
         mask |= EFLAGS_IOPL;
     }
     stack_add(cpu, size);
-    cpu_change_eflags(cpu, in, (cpu_get_eflags(cpu) & ~mask & ~EFLAGS_RF) | (image & mask), insn_rip(cpu, in));
+    cpu_change_eflags(cpu, in, (cpu_get_eflags(cpu) & ~mask & ~EFLAGS_RF) | (image & mask),
+                      insn_rip(cpu, in));
     INSN_RETURN INSN_NEXT(cpu, in);
 }
 
@@ -142,7 +144,8 @@ static const struct insn *op_hlt(struct cpu *cpu, const struct insn *in)
     cpu_check_cpl0(cpu, in);
     if (cpu->trace->enabled) {
         cpu_sync(cpu, in);
-        trace_cpu_halt(cpu->trace, cpu->index, cpu->cur_cause, 0, 0, insn_rip(cpu, in), (cpu->eflags & EFLAGS_IF) != 0);
+        trace_cpu_halt(cpu->trace, cpu->index, cpu->cur_cause, 0, 0, insn_rip(cpu, in),
+                       (cpu->eflags & EFLAGS_IF) != 0);
     }
     cpu->halted = true;
     cpu_update_attention(cpu);
@@ -154,18 +157,17 @@ static const struct insn *op_pause(struct cpu *cpu, const struct insn *in)
     INSN_RETURN INSN_NEXT(cpu, in);
 }
 
-#define ALL_SIZES(f) f, f, f, f
-const struct op_fns fns_INT = {{{ALL_SIZES(op_int)}}};
-const struct op_fns fns_INT3 = {{{ALL_SIZES(op_int3)}}};
-const struct op_fns fns_INT1 = {{{ALL_SIZES(op_int1)}}};
-const struct op_fns fns_INTO = {{{ALL_SIZES(op_into)}}};
-const struct op_fns fns_UD0 = {{{ALL_SIZES(op_ud)}, {ALL_SIZES(op_ud)}}};
-const struct op_fns fns_UD1 = {{{ALL_SIZES(op_ud)}, {ALL_SIZES(op_ud)}}};
-const struct op_fns fns_UD2 = {{{ALL_SIZES(op_ud)}, {ALL_SIZES(op_ud)}}};
-const struct op_fns fns_BOUND = {{{0}, {ALL_SIZES(op_bound)}}};
-const struct op_fns fns_CLI = {{{ALL_SIZES(op_cli)}}};
-const struct op_fns fns_STI = {{{ALL_SIZES(op_sti)}}};
-const struct op_fns fns_PUSHF = {{{ALL_SIZES(op_pushf)}}};
-const struct op_fns fns_POPF = {{{ALL_SIZES(op_popf)}}};
-const struct op_fns fns_HLT = {{{ALL_SIZES(op_hlt)}}};
-const struct op_fns fns_PAUSE = {{{ALL_SIZES(op_pause)}}};
+const struct op_fns fns_INT = {{{OP_ALL_SIZES(op_int)}}};
+const struct op_fns fns_INT3 = {{{OP_ALL_SIZES(op_int3)}}};
+const struct op_fns fns_INT1 = {{{OP_ALL_SIZES(op_int1)}}};
+const struct op_fns fns_INTO = {{{OP_ALL_SIZES(op_into)}}};
+const struct op_fns fns_UD0 = {{{OP_ALL_SIZES(op_ud)}, {OP_ALL_SIZES(op_ud)}}};
+const struct op_fns fns_UD1 = {{{OP_ALL_SIZES(op_ud)}, {OP_ALL_SIZES(op_ud)}}};
+const struct op_fns fns_UD2 = {{{OP_ALL_SIZES(op_ud)}, {OP_ALL_SIZES(op_ud)}}};
+const struct op_fns fns_BOUND = {{{0}, {OP_ALL_SIZES(op_bound)}}};
+const struct op_fns fns_CLI = {{{OP_ALL_SIZES(op_cli)}}};
+const struct op_fns fns_STI = {{{OP_ALL_SIZES(op_sti)}}};
+const struct op_fns fns_PUSHF = {{{OP_ALL_SIZES(op_pushf)}}};
+const struct op_fns fns_POPF = {{{OP_ALL_SIZES(op_popf)}}};
+const struct op_fns fns_HLT = {{{OP_ALL_SIZES(op_hlt)}}};
+const struct op_fns fns_PAUSE = {{{OP_ALL_SIZES(op_pause)}}};

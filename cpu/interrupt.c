@@ -64,8 +64,8 @@ void cpu_note_holds(struct cpu *cpu, const struct insn *in)
     cpu->held_request = h.request;
     if (h.reason != HOLD_NONE && irq_unlikely(cpu->trace->enabled)) {
         cpu_sync(cpu, in);
-        trace_cpu_hold(cpu->trace, cpu->index, cpu->request_cause[request_index(h.request)], 0, 0, h.reason, h.since,
-                       h.since_time, h.request);
+        trace_cpu_hold(cpu->trace, cpu->index, cpu->request_cause[request_index(h.request)], 0, 0,
+                       h.reason, h.since, h.since_time, h.request);
     }
 }
 
@@ -119,7 +119,8 @@ static void wake(struct cpu *cpu, uint32_t reason)
     cpu->halted = false;
     if (cpu->trace->enabled) {
         cpu_sync(cpu, NULL);
-        trace_cpu_wake(cpu->trace, cpu->index, cpu->request_cause[request_index(reason)], 0, 0, reason, cpu->rip);
+        trace_cpu_wake(cpu->trace, cpu->index, cpu->request_cause[request_index(reason)], 0, 0,
+                       reason, cpu->rip);
     }
 }
 

@@ -19,7 +19,8 @@ static void check_port(struct cpu *cpu, const struct insn *in, uint16_t port, un
     }
     const struct cpu_segment *tr = &cpu->tr;
     unsigned type = tr->attr & SEG_TYPE;
-    if ((tr->attr & SEG_UNUSABLE) || (type != DESC_TSS32_BUSY && type != DESC_TSS32) || tr->limit < 0x67) {
+    if ((tr->attr & SEG_UNUSABLE) || (type != DESC_TSS32_BUSY && type != DESC_TSS32) ||
+        tr->limit < 0x67) {
         cpu_fault_err(cpu, in, VEC_GP, 0);
     }
     uint32_t map = (uint32_t)sys_ld(cpu, in, cpu_wrap_linear(cpu, tr->base + 0x66), 2);
@@ -48,7 +49,9 @@ static void port_in(struct cpu *cpu, const struct insn *in, uint16_t port)
     struct bus_attrs attrs = cpu_attrs(cpu, in);
     uint32_t v = bus_port_read(cpu->bus, port, size, &attrs);
     uint64_t rax = cpu->regs[REG_RAX];
-    cpu->regs[REG_RAX] = size == 4 ? v : size == 2 ? (rax & ~0xffffull) | (v & 0xffff) : (rax & ~0xffull) | (v & 0xff);
+    cpu->regs[REG_RAX] = size == 4   ? v
+                         : size == 2 ? (rax & ~0xffffull) | (v & 0xffff)
+                                     : (rax & ~0xffull) | (v & 0xff);
 }
 
 static void port_out(struct cpu *cpu, const struct insn *in, uint16_t port)
@@ -164,16 +167,15 @@ static const struct insn *op_outs(struct cpu *cpu, const struct insn *in)
     INSN_RETURN INSN_NEXT(cpu, in);
 }
 
-#define ALL_SIZES(f) f, f, f, f
-const struct op_fns fns_IN_AL_I = {{{ALL_SIZES(op_in_i)}}};
-const struct op_fns fns_IN_A_I = {{{ALL_SIZES(op_in_i)}}};
-const struct op_fns fns_OUT_I_AL = {{{ALL_SIZES(op_out_i)}}};
-const struct op_fns fns_OUT_I_A = {{{ALL_SIZES(op_out_i)}}};
-const struct op_fns fns_IN_AL_DX = {{{ALL_SIZES(op_in_dx)}}};
-const struct op_fns fns_IN_A_DX = {{{ALL_SIZES(op_in_dx)}}};
-const struct op_fns fns_OUT_DX_AL = {{{ALL_SIZES(op_out_dx)}}};
-const struct op_fns fns_OUT_DX_A = {{{ALL_SIZES(op_out_dx)}}};
-const struct op_fns fns_INSB = {{{ALL_SIZES(op_ins)}}};
-const struct op_fns fns_INSV = {{{ALL_SIZES(op_ins)}}};
-const struct op_fns fns_OUTSB = {{{ALL_SIZES(op_outs)}}};
-const struct op_fns fns_OUTSV = {{{ALL_SIZES(op_outs)}}};
+const struct op_fns fns_IN_AL_I = {{{OP_ALL_SIZES(op_in_i)}}};
+const struct op_fns fns_IN_A_I = {{{OP_ALL_SIZES(op_in_i)}}};
+const struct op_fns fns_OUT_I_AL = {{{OP_ALL_SIZES(op_out_i)}}};
+const struct op_fns fns_OUT_I_A = {{{OP_ALL_SIZES(op_out_i)}}};
+const struct op_fns fns_IN_AL_DX = {{{OP_ALL_SIZES(op_in_dx)}}};
+const struct op_fns fns_IN_A_DX = {{{OP_ALL_SIZES(op_in_dx)}}};
+const struct op_fns fns_OUT_DX_AL = {{{OP_ALL_SIZES(op_out_dx)}}};
+const struct op_fns fns_OUT_DX_A = {{{OP_ALL_SIZES(op_out_dx)}}};
+const struct op_fns fns_INSB = {{{OP_ALL_SIZES(op_ins)}}};
+const struct op_fns fns_INSV = {{{OP_ALL_SIZES(op_ins)}}};
+const struct op_fns fns_OUTSB = {{{OP_ALL_SIZES(op_outs)}}};
+const struct op_fns fns_OUTSV = {{{OP_ALL_SIZES(op_outs)}}};

@@ -44,7 +44,7 @@ static cause_t close_frame(struct cpu *cpu, unsigned old_cpl)
     return 0;
 }
 
-static void record_iret(struct cpu *cpu, const struct insn *in, const struct frame *f, unsigned old_cpl)
+static void record_iret(struct cpu *cpu, const struct frame *f, unsigned old_cpl)
 {
     if (irq_likely(!cpu->trace->enabled)) {
         return;
@@ -53,7 +53,6 @@ static void record_iret(struct cpu *cpu, const struct insn *in, const struct fra
     cause_t ref = close_frame(cpu, old_cpl);
     uint64_t sp = cpu->code_bits == 64 ? cpu->regs[REG_RSP] : (uint32_t)cpu->regs[REG_RSP];
     unsigned layout = f->size == 8 ? CPU_FRAME_64 : f->size == 4 ? CPU_FRAME_32 : CPU_FRAME_16;
-    (void)in;
     trace_cpu_iret(cpu->trace, cpu->index, cause, ref, 0, layout, sp, cpu->rip);
 }
 
@@ -111,7 +110,7 @@ static void iret_real(struct cpu *cpu, const struct insn *in)
     seg_set_real(cpu, SEG_CS, f.cs);
     cpu->rip = f.rip;
     cpu_update_mode(cpu);
-    record_iret(cpu, in, &f, cpu->cpl);
+    record_iret(cpu, &f, cpu->cpl);
 }
 
 /* CPL 0, 32-bit operands, VM = 1 in the image. Vol. 2, "IRET", RETURN-TO-VIRTUAL-8086-MODE. */
@@ -127,8 +126,8 @@ static void iret_to_v86(struct cpu *cpu, const struct insn *in, const struct fra
     if (f->rip > 0xffff) {
         cpu_fault_err(cpu, in, VEC_GP, 0);
     }
-    uint32_t keep = EFLAGS_ARITH | EFLAGS_TF | EFLAGS_IF | EFLAGS_DF | EFLAGS_IOPL | EFLAGS_NT | EFLAGS_VM | EFLAGS_AC |
-                    EFLAGS_VIF | EFLAGS_VIP | EFLAGS_ID;
+    uint32_t keep = EFLAGS_ARITH | EFLAGS_TF | EFLAGS_IF | EFLAGS_DF | EFLAGS_IOPL | EFLAGS_NT |
+                    EFLAGS_VM | EFLAGS_AC | EFLAGS_VIF | EFLAGS_VIP | EFLAGS_ID;
     cpu_change_eflags(cpu, in, (f->flags & keep) | EFLAGS_ONE, since);
     seg_set_real(cpu, SEG_CS, f->cs);
     for (unsigned i = 0; i < irq_array_size(order); i++) {
@@ -138,11 +137,12 @@ static void iret_to_v86(struct cpu *cpu, const struct insn *in, const struct fra
     cpu->regs[REG_RSP] = esp;
     cpu->rip = f->rip;
     cpu_update_mode(cpu);
-    record_iret(cpu, in, f, 0);
+    record_iret(cpu, f, 0);
 }
 
 /* SS for a return to `rpl`: a null selector is fine in 64-bit code below CPL 3. */
-static struct cpu_segment check_return_stack(struct cpu *cpu, const struct insn *in, uint16_t sel, unsigned rpl, bool to64)
+static struct cpu_segment check_return_stack(struct cpu *cpu, const struct insn *in, uint16_t sel,
+                                             unsigned rpl, bool to64)
 {
     if (SEL_NULL(sel)) {
         if (!to64 || rpl == 3 || (sel & 3u) != rpl) {
@@ -199,7 +199,7 @@ static void iret_protected(struct cpu *cpu, const struct insn *in)
     if (rpl != old_cpl) {
         seg_drop_privileged(cpu);
     }
-    record_iret(cpu, in, &f, old_cpl);
+    record_iret(cpu, &f, old_cpl);
 }
 
 static const struct insn *op_iret(struct cpu *cpu, const struct insn *in)
@@ -218,4 +218,4 @@ static const struct insn *op_iret(struct cpu *cpu, const struct insn *in)
     }
     return INSN_LEAVE;
 }
-const struct op_fns fns_IRET = {{{op_iret, op_iret, op_iret, op_iret}}};
+const struct op_fns fns_IRET = {{{OP_ALL_SIZES(op_iret)}}};

@@ -37,9 +37,8 @@ static void count_probe(struct cpu *cpu, const struct insn *in)
     if (irq_likely(cpu->probe_fail <= 0) || !in) {
         return;
     }
-    if (cpu->probed == in) {
-        cpu->probed = NULL; /* the store of a read-modify-write cannot fail any more */
-    } else if (--cpu->probe_fail == 0) {
+    /* The store of a read-modify-write cannot fail any more. */
+    if (cpu->probed != in && --cpu->probe_fail == 0) {
         cpu_leave(cpu, in);
     }
 }

@@ -44,43 +44,53 @@ uint8_t *mem_bulk_ptr(struct cpu *cpu, const struct insn *in, uint64_t lin, unsi
 /* The last byte's page must be the entry's page: catches misses and crossings at once. */
 #define MEM_TAG(cpu, lin, size) ((((lin) + (size)-1) & ~0xfffull) | (cpu)->tlb_key)
 
-#define MEM_DEFINE(bits, size)                                                            \
-    static inline uint##bits##_t mem_ld##bits(struct cpu *cpu, const struct insn *in,     \
-                                              uint64_t lin)                               \
-    {                                                                                     \
-        const struct tlb_entry *e = MEM_TLB_ENTRY(cpu, lin);                              \
-        if (irq_likely(e->tag_r == MEM_TAG(cpu, lin, size))) {                            \
-            uint##bits##_t v;                                                             \
-            memcpy(&v, (const void *)(e->host + lin), size);                              \
-            return v;                                                                     \
-        }                                                                                 \
-        return (uint##bits##_t)mem_load(cpu, in, lin, size, MEM_READ);                    \
-    }                                                                                     \
-    static inline void mem_st##bits(struct cpu *cpu, const struct insn *in, uint64_t lin, \
-                                    uint##bits##_t v)                                     \
-    {                                                                                     \
-        const struct tlb_entry *e = MEM_TLB_ENTRY(cpu, lin);                              \
-        if (irq_likely(e->tag_w == MEM_TAG(cpu, lin, size))) {                            \
-            memcpy((void *)(e->host + lin), &v, size);                                    \
-            return;                                                                       \
-        }                                                                                 \
-        mem_store(cpu, in, lin, size, v, MEM_WRITE);                                      \
-    }                                                                                     \
-    static inline uint##bits##_t mem_ldw##bits(struct cpu *cpu, const struct insn *in,    \
-                                               uint64_t lin)                              \
-    {                                                                                     \
-        const struct tlb_entry *e = MEM_TLB_ENTRY(cpu, lin);                              \
-        if (irq_likely(e->tag_w == MEM_TAG(cpu, lin, size))) {                            \
-            uint##bits##_t v;                                                             \
-            memcpy(&v, (const void *)(e->host + lin), size);                              \
-            return v;                                                                     \
-        }                                                                                 \
-        return (uint##bits##_t)mem_load_rmw(cpu, in, lin, size);                          \
+/* mem_ldN and mem_stN; stack_ldN and stack_stN are the same for the stack. */
+#define MEM_DEFINE(prefix, flags, bits, size)                                                  \
+    static inline uint##bits##_t prefix##_ld##bits(struct cpu *cpu, const struct insn *in,     \
+                                                   uint64_t lin)                               \
+    {                                                                                          \
+        const struct tlb_entry *e = MEM_TLB_ENTRY(cpu, lin);                                   \
+        if (irq_likely(e->tag_r == MEM_TAG(cpu, lin, size))) {                                 \
+            uint##bits##_t v;                                                                  \
+            memcpy(&v, (const void *)(e->host + lin), size);                                   \
+            return v;                                                                          \
+        }                                                                                      \
+        return (uint##bits##_t)mem_load(cpu, in, lin, size, MEM_READ | (flags));               \
+    }                                                                                          \
+    static inline void prefix##_st##bits(struct cpu *cpu, const struct insn *in, uint64_t lin, \
+                                         uint##bits##_t v)                                     \
+    {                                                                                          \
+        const struct tlb_entry *e = MEM_TLB_ENTRY(cpu, lin);                                   \
+        if (irq_likely(e->tag_w == MEM_TAG(cpu, lin, size))) {                                 \
+            memcpy((void *)(e->host + lin), &v, size);                                         \
+            return;                                                                            \
+        }                                                                                      \
+        mem_store(cpu, in, lin, size, v, MEM_WRITE | (flags));                                 \
     }
-MEM_DEFINE(8, 1)
-MEM_DEFINE(16, 2)
-MEM_DEFINE(32, 4)
-MEM_DEFINE(64, 8)
+
+#define MEM_DEFINE_RMW(bits, size)                                                     \
+    static inline uint##bits##_t mem_ldw##bits(struct cpu *cpu, const struct insn *in, \
+                                               uint64_t lin)                           \
+    {                                                                                  \
+        const struct tlb_entry *e = MEM_TLB_ENTRY(cpu, lin);                           \
+        if (irq_likely(e->tag_w == MEM_TAG(cpu, lin, size))) {                         \
+            uint##bits##_t v;                                                          \
+            memcpy(&v, (const void *)(e->host + lin), size);                           \
+            return v;                                                                  \
+        }                                                                              \
+        return (uint##bits##_t)mem_load_rmw(cpu, in, lin, size);                       \
+    }
+MEM_DEFINE(mem, 0, 8, 1)
+MEM_DEFINE(mem, 0, 16, 2)
+MEM_DEFINE(mem, 0, 32, 4)
+MEM_DEFINE(mem, 0, 64, 8)
+MEM_DEFINE(stack, MEM_STACK, 16, 2)
+MEM_DEFINE(stack, MEM_STACK, 32, 4)
+MEM_DEFINE(stack, MEM_STACK, 64, 8)
+MEM_DEFINE_RMW(8, 1)
+MEM_DEFINE_RMW(16, 2)
+MEM_DEFINE_RMW(32, 4)
+MEM_DEFINE_RMW(64, 8)
 
 /* ---- effective addresses ---- */
 
@@ -150,11 +160,11 @@ static inline uint64_t stack_read(struct cpu *cpu, const struct insn *in, unsign
     uint64_t lin = stack_address(cpu, in, (int64_t)offset, size, MEM_READ);
     switch (size) {
     case 8:
-        return mem_ld64(cpu, in, lin);
+        return stack_ld64(cpu, in, lin);
     case 4:
-        return mem_ld32(cpu, in, lin);
+        return stack_ld32(cpu, in, lin);
     default:
-        return mem_ld16(cpu, in, lin);
+        return stack_ld16(cpu, in, lin);
     }
 }
 
@@ -164,13 +174,13 @@ static inline void stack_push(struct cpu *cpu, const struct insn *in, unsigned s
     uint64_t lin = stack_address(cpu, in, -(int64_t)size, size, MEM_WRITE);
     switch (size) {
     case 8:
-        mem_st64(cpu, in, lin, value);
+        stack_st64(cpu, in, lin, value);
         break;
     case 4:
-        mem_st32(cpu, in, lin, (uint32_t)value);
+        stack_st32(cpu, in, lin, (uint32_t)value);
         break;
     default:
-        mem_st16(cpu, in, lin, (uint16_t)value);
+        stack_st16(cpu, in, lin, (uint16_t)value);
         break;
     }
     stack_add(cpu, -(int64_t)size);

@@ -375,8 +375,7 @@ static const struct insn *op_rdtscp(struct cpu *cpu, const struct insn *in)
     INSN_RETURN INSN_NEXT(cpu, in);
 }
 
-#define ALL_SIZES(f) f, f, f, f
-const struct op_fns fns_WRMSR = {{{ALL_SIZES(op_wrmsr)}}};
-const struct op_fns fns_RDMSR = {{{ALL_SIZES(op_rdmsr)}}};
-const struct op_fns fns_RDTSC = {{{ALL_SIZES(op_rdtsc)}}};
-const struct op_fns fns_RDTSCP = {{{ALL_SIZES(op_rdtscp)}}};
+const struct op_fns fns_WRMSR = {{{OP_ALL_SIZES(op_wrmsr)}}};
+const struct op_fns fns_RDMSR = {{{OP_ALL_SIZES(op_rdmsr)}}};
+const struct op_fns fns_RDTSC = {{{OP_ALL_SIZES(op_rdtsc)}}};
+const struct op_fns fns_RDTSCP = {{{OP_ALL_SIZES(op_rdtscp)}}};

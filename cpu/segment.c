@@ -39,7 +39,8 @@ void seg_mark_accessed(struct cpu *cpu, const struct insn *in, uint64_t addr, ui
 {
     if (irq_unlikely(!(*desc & (1ull << 40)))) {
         *desc |= 1ull << 40;
-        mem_store(cpu, in, cpu_wrap_linear(cpu, addr + 5), 1, (*desc >> 40) & 0xff, MEM_WRITE | MEM_SYS);
+        mem_store(cpu, in, cpu_wrap_linear(cpu, addr + 5), 1, (*desc >> 40) & 0xff,
+                  MEM_WRITE | MEM_SYS);
     }
 }
 
@@ -164,7 +165,8 @@ void seg_drop_privileged(struct cpu *cpu)
     }
 }
 
-struct cpu_segment seg_check_stack(struct cpu *cpu, const struct insn *in, uint16_t sel, unsigned cpl, uint8_t vector)
+struct cpu_segment seg_check_stack(struct cpu *cpu, const struct insn *in, uint16_t sel,
+                                   unsigned cpl, uint8_t vector)
 {
     uint64_t d, addr;
     if (!seg_fetch(cpu, in, sel, &d, &addr)) {
@@ -208,7 +210,8 @@ struct cpu_segment seg_check_return(struct cpu *cpu, const struct insn *in, uint
     return seg_from_desc(sel, d);
 }
 
-void seg_check_rip(struct cpu *cpu, const struct insn *in, const struct cpu_segment *cs, uint64_t rip)
+void seg_check_rip(struct cpu *cpu, const struct insn *in, const struct cpu_segment *cs,
+                   uint64_t rip)
 {
     bool ok = cpu->long_mode && (cs->attr & SEG_L) ? cpu_canonical(rip) : rip <= cs->limit;
     if (irq_unlikely(!ok)) {
@@ -217,7 +220,8 @@ void seg_check_rip(struct cpu *cpu, const struct insn *in, const struct cpu_segm
 }
 
 /* The upper half of a 16-byte system descriptor (IA-32e mode); #GP(sel) if it is outside the table or its type is not 0. */
-static uint64_t fetch_upper_base(struct cpu *cpu, const struct insn *in, uint16_t sel, uint64_t addr)
+static uint64_t fetch_upper_base(struct cpu *cpu, const struct insn *in, uint16_t sel,
+                                 uint64_t addr)
 {
     if ((sel & 0xfff8u) + 15 > cpu->gdtr.limit) {
         cpu_fault_err(cpu, in, VEC_GP, SEL_ERROR(sel));
@@ -346,7 +350,8 @@ static void put(uint8_t *p, uint64_t v, unsigned size)
 }
 
 /* Probe, then store, values that lie one below the other without a break. */
-static void store_run(struct cpu *cpu, const struct insn *in, uint64_t lin, const uint64_t *v, unsigned n, unsigned size, unsigned cpl)
+static void store_run(struct cpu *cpu, const struct insn *in, uint64_t lin, const uint64_t *v,
+                      unsigned n, unsigned size, unsigned cpl)
 {
     uint32_t len = n * size;
     uint64_t key = cpl == 3 ? (uint64_t)TLB_USER : 0;
@@ -366,7 +371,8 @@ static void store_run(struct cpu *cpu, const struct insn *in, uint64_t lin, cons
 }
 
 /* A frame that wraps around a 16-bit stack pointer, or the 4 GiB of linear addresses: one value at a time. */
-static void store_wrapped(struct cpu *cpu, const struct insn *in, const struct seg_stack *st, const uint64_t *v, unsigned n, unsigned size)
+static void store_wrapped(struct cpu *cpu, const struct insn *in, const struct seg_stack *st,
+                          const uint64_t *v, unsigned n, unsigned size)
 {
     uint64_t mask = st->ss.attr & SEG_DB ? 0xffffffffu : 0xffffu;
     unsigned flags = MEM_WRITE | MEM_STACK | (st->cpl == 3 ? MEM_USER : MEM_SUPER);
@@ -388,7 +394,8 @@ static void store_wrapped(struct cpu *cpu, const struct insn *in, const struct s
     }
 }
 
-uint64_t seg_push_frame(struct cpu *cpu, const struct insn *in, const struct seg_stack *st, const uint64_t *v, unsigned n, unsigned size)
+uint64_t seg_push_frame(struct cpu *cpu, const struct insn *in, const struct seg_stack *st,
+                        const uint64_t *v, unsigned n, unsigned size)
 {
     uint32_t len = n * size;
     uint64_t low = st->sp - len;

@@ -29,16 +29,16 @@ enum desc_type {
     DESC_TRAP32 = 15,
 };
 
-#define SEG_TYPE         0x0fu /* of seg_attr */
-#define SEG_TYPE_S       0x1fu
-#define SEG_REAL_ATTR    (SEG_P | SEG_S | SEG_W | SEG_A)
-#define SEG_V86_ATTR     (SEG_P | SEG_DPL | SEG_S | SEG_W | SEG_A)
-#define SEG_FLAT_LIMIT   0xffffffffu
-#define SEG_CODE64_ATTR  (SEG_G | SEG_L | SEG_P | SEG_S | SEG_CODE | SEG_W | SEG_A)
-#define SEG_CODE32_ATTR  (SEG_G | SEG_DB | SEG_P | SEG_S | SEG_CODE | SEG_W | SEG_A)
-#define SEG_FLATDS_ATTR  (SEG_G | SEG_DB | SEG_P | SEG_S | SEG_W | SEG_A)
-#define SEL_NULL(sel)    (((sel) & 0xfffcu) == 0)
-#define SEL_ERROR(sel)   ((uint32_t)(sel) & 0xfffcu)
+#define SEG_TYPE        0x0fu /* of seg_attr */
+#define SEG_TYPE_S      0x1fu
+#define SEG_REAL_ATTR   (SEG_P | SEG_S | SEG_W | SEG_A)
+#define SEG_V86_ATTR    (SEG_P | SEG_DPL | SEG_S | SEG_W | SEG_A)
+#define SEG_FLAT_LIMIT  0xffffffffu
+#define SEG_CODE64_ATTR (SEG_G | SEG_L | SEG_P | SEG_S | SEG_CODE | SEG_W | SEG_A)
+#define SEG_CODE32_ATTR (SEG_G | SEG_DB | SEG_P | SEG_S | SEG_CODE | SEG_W | SEG_A)
+#define SEG_FLATDS_ATTR (SEG_G | SEG_DB | SEG_P | SEG_S | SEG_W | SEG_A)
+#define SEL_NULL(sel)   (((sel)&0xfffcu) == 0)
+#define SEL_ERROR(sel)  ((uint32_t)(sel)&0xfffcu)
 
 static inline uint16_t seg_desc_attr(uint64_t d)
 {
@@ -125,7 +125,8 @@ static inline uint64_t sys_ld(struct cpu *cpu, const struct insn *in, uint64_t l
 /* ---- descriptors ---- */
 
 /* Fetch the 8-byte descriptor of sel. False if sel is outside its table (or there is no LDT). *addr is its linear address. */
-bool seg_fetch(struct cpu *cpu, const struct insn *in, uint16_t sel, uint64_t *desc, uint64_t *addr);
+bool seg_fetch(struct cpu *cpu, const struct insn *in, uint16_t sel, uint64_t *desc,
+               uint64_t *addr);
 /* Set the accessed bit of a code or data descriptor in memory and in *desc, if it is clear. */
 void seg_mark_accessed(struct cpu *cpu, const struct insn *in, uint64_t addr, uint64_t *desc);
 
@@ -146,14 +147,16 @@ void seg_drop_privileged(struct cpu *cpu);
  * Checks for a new stack segment that comes with a change to `cpl` (from a TSS, or from a frame); vector is the fault for a bad selector
  * (#TS or #GP). A null selector is the caller's affair.
  */
-struct cpu_segment seg_check_stack(struct cpu *cpu, const struct insn *in, uint16_t sel, unsigned cpl, uint8_t vector);
+struct cpu_segment seg_check_stack(struct cpu *cpu, const struct insn *in, uint16_t sel,
+                                   unsigned cpl, uint8_t vector);
 /*
  * Checks for a code segment that a return (RETF, IRET) goes to: #GP and #NP with the selector. SDM Vol. 2, "RET" and "IRET".
  * The new CPL is the selector's RPL.
  */
 struct cpu_segment seg_check_return(struct cpu *cpu, const struct insn *in, uint16_t sel);
 /* #GP(0) unless rip is inside cs (canonical in 64-bit code). */
-void seg_check_rip(struct cpu *cpu, const struct insn *in, const struct cpu_segment *cs, uint64_t rip);
+void seg_check_rip(struct cpu *cpu, const struct insn *in, const struct cpu_segment *cs,
+                   uint64_t rip);
 /* LLDT, LTR. Not in real or virtual-8086 mode, CPL 0. */
 void seg_load_ldtr(struct cpu *cpu, const struct insn *in, uint16_t sel);
 void seg_load_tr(struct cpu *cpu, const struct insn *in, uint16_t sel);
@@ -191,7 +194,8 @@ uint64_t seg_tss_rsp(struct cpu *cpu, const struct insn *in, unsigned cpl, unsig
  * Push n values of size bytes, v[0] first. Every byte is probed before the first is stored. Returns the stack pointer after the
  * pushes (bits above a 16-bit SP kept). #SS(fault_sel) when there is no room.
  */
-uint64_t seg_push_frame(struct cpu *cpu, const struct insn *in, const struct seg_stack *st, const uint64_t *v, unsigned n, unsigned size);
+uint64_t seg_push_frame(struct cpu *cpu, const struct insn *in, const struct seg_stack *st,
+                        const uint64_t *v, unsigned n, unsigned size);
 
 /* Make cs, ss, rip and the like what the CPU runs with; updates the mode only if something that it depends on changed. */
 void seg_commit_cs(struct cpu *cpu, const struct cpu_segment *cs, unsigned cpl, uint64_t rip);
@@ -209,6 +213,19 @@ void cpu_set_zf(struct cpu *cpu, bool zf);
 /* Emit a hold record if what keeps a pending request from delivery is another reason than last time (cpu/interrupt.c). */
 void cpu_note_holds(struct cpu *cpu, const struct insn *in);
 
+/* The same handler for every operand size: a row of struct op_fns. */
+#define OP_ALL_SIZES(f) f, f, f, f
+
+/* A register destination by operand size: 32 bits zero the rest, 16 bits leave it. */
+static inline void cpu_set_operand(struct cpu *cpu, const struct insn *in, unsigned reg, uint64_t v)
+{
+    if (insn_osize(in) == 1) {
+        cpu->regs[reg] = (cpu->regs[reg] & ~0xffffull) | (v & 0xffff);
+    } else {
+        cpu->regs[reg] = insn_osize(in) == 2 ? (uint32_t)v : v;
+    }
+}
+
 /* #GP(0) unless CPL is 0. */
 static inline void cpu_check_cpl0(struct cpu *cpu, const struct insn *in)
 {
@@ -218,56 +235,57 @@ static inline void cpu_check_cpl0(struct cpu *cpu, const struct insn *in)
 }
 
 /* Set up ev as cpu->delivering and enter its handler; a fault on the way finds in_delivery set. cause is what the take is put down to. */
-void cpu_deliver_event(struct cpu *cpu, const struct insn *in, const struct cpu_exception *ev, cause_t cause);
+void cpu_deliver_event(struct cpu *cpu, const struct insn *in, const struct cpu_exception *ev,
+                       cause_t cause);
 
 /* CR0 and CR4 (MOV CR, LMSW): every check, then the change. */
 void cpu_write_cr0(struct cpu *cpu, const struct insn *in, uint64_t value);
 void cpu_write_cr4(struct cpu *cpu, const struct insn *in, uint64_t value);
 
 /* ---- features of the CPU model (CPUID) ---- */
-#define F1D_FPU    (1u << 0)
-#define F1D_VME    (1u << 1)
-#define F1D_DE     (1u << 2)
-#define F1D_PSE    (1u << 3)
-#define F1D_TSC    (1u << 4)
-#define F1D_MSR    (1u << 5)
-#define F1D_PAE    (1u << 6)
-#define F1D_MCE    (1u << 7)
-#define F1D_CX8    (1u << 8)
-#define F1D_APIC   (1u << 9)
-#define F1D_SEP    (1u << 11)
-#define F1D_MTRR   (1u << 12)
-#define F1D_PGE    (1u << 13)
-#define F1D_MCA    (1u << 14)
-#define F1D_CMOV   (1u << 15)
-#define F1D_PAT    (1u << 16)
-#define F1D_PSE36  (1u << 17)
-#define F1D_CLFSH  (1u << 19)
-#define F1D_MMX    (1u << 23)
-#define F1D_FXSR   (1u << 24)
-#define F1D_SSE    (1u << 25)
-#define F1D_SSE2   (1u << 26)
-#define F1C_SSE3   (1u << 0)
-#define F1C_MON    (1u << 3)
-#define F1C_CX16   (1u << 13)
-#define F1C_PCID   (1u << 17)
-#define F1C_MOVBE  (1u << 22)
-#define F1C_POPCNT (1u << 23)
-#define F1C_XSAVE  (1u << 26)
-#define F1C_RDRAND (1u << 30)
-#define F1C_HV     (1u << 31)
+#define F1D_FPU      (1u << 0)
+#define F1D_VME      (1u << 1)
+#define F1D_DE       (1u << 2)
+#define F1D_PSE      (1u << 3)
+#define F1D_TSC      (1u << 4)
+#define F1D_MSR      (1u << 5)
+#define F1D_PAE      (1u << 6)
+#define F1D_MCE      (1u << 7)
+#define F1D_CX8      (1u << 8)
+#define F1D_APIC     (1u << 9)
+#define F1D_SEP      (1u << 11)
+#define F1D_MTRR     (1u << 12)
+#define F1D_PGE      (1u << 13)
+#define F1D_MCA      (1u << 14)
+#define F1D_CMOV     (1u << 15)
+#define F1D_PAT      (1u << 16)
+#define F1D_PSE36    (1u << 17)
+#define F1D_CLFSH    (1u << 19)
+#define F1D_MMX      (1u << 23)
+#define F1D_FXSR     (1u << 24)
+#define F1D_SSE      (1u << 25)
+#define F1D_SSE2     (1u << 26)
+#define F1C_SSE3     (1u << 0)
+#define F1C_MON      (1u << 3)
+#define F1C_CX16     (1u << 13)
+#define F1C_PCID     (1u << 17)
+#define F1C_MOVBE    (1u << 22)
+#define F1C_POPCNT   (1u << 23)
+#define F1C_XSAVE    (1u << 26)
+#define F1C_RDRAND   (1u << 30)
+#define F1C_HV       (1u << 31)
 #define F7B_FSGSBASE (1u << 0)
-#define F7B_SMEP   (1u << 7)
-#define F7B_INVPCID (1u << 10)
-#define F7B_RDSEED (1u << 18)
-#define F7B_SMAP   (1u << 20)
-#define F7C_UMIP   (1u << 2)
+#define F7B_SMEP     (1u << 7)
+#define F7B_INVPCID  (1u << 10)
+#define F7B_RDSEED   (1u << 18)
+#define F7B_SMAP     (1u << 20)
+#define F7C_UMIP     (1u << 2)
 #define F81D_SYSCALL (1u << 11)
-#define F81D_NX    (1u << 20)
-#define F81D_RDTSCP (1u << 27)
-#define F81D_LM    (1u << 29)
-#define F81C_LAHF  (1u << 0)
-#define F81C_CR8   (1u << 4)
-#define F81C_ABM   (1u << 5)
+#define F81D_NX      (1u << 20)
+#define F81D_RDTSCP  (1u << 27)
+#define F81D_LM      (1u << 29)
+#define F81C_LAHF    (1u << 0)
+#define F81C_CR8     (1u << 4)
+#define F81C_ABM     (1u << 5)
 
 #endif

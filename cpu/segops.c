@@ -66,20 +66,10 @@ static void check_sreg(struct cpu *cpu, const struct insn *in, bool load)
     }
 }
 
-/* A register destination by operand size: 32 bits zero the rest. */
-static void set_reg(struct cpu *cpu, const struct insn *in, unsigned reg, uint64_t v)
-{
-    if (insn_osize(in) == 1) {
-        cpu->regs[reg] = (cpu->regs[reg] & ~0xffffull) | (v & 0xffff);
-    } else {
-        cpu->regs[reg] = insn_osize(in) == 2 ? (uint32_t)v : v;
-    }
-}
-
 static const struct insn *op_mov_r_s(struct cpu *cpu, const struct insn *in)
 {
     check_sreg(cpu, in, false);
-    set_reg(cpu, in, in->rm, cpu->seg[in->r].sel);
+    cpu_set_operand(cpu, in, in->rm, cpu->seg[in->r].sel);
     INSN_RETURN INSN_NEXT(cpu, in);
 }
 
@@ -121,14 +111,14 @@ static void load_far_pointer(struct cpu *cpu, const struct insn *in, unsigned se
     uint64_t off = mem_load(cpu, in, lin, size, MEM_READ);
     uint16_t sel = mem_ld16(cpu, in, cpu_wrap_linear(cpu, lin + size));
     seg_load(cpu, in, seg, sel);
-    set_reg(cpu, in, in->r, off);
+    cpu_set_operand(cpu, in, in->r, off);
 }
 
-#define LOAD_FAR(name, seg)                                                                        \
-    static const struct insn *name(struct cpu *cpu, const struct insn *in)                         \
-    {                                                                                              \
-        load_far_pointer(cpu, in, seg);                                                            \
-        INSN_RETURN INSN_NEXT(cpu, in);                                                            \
+#define LOAD_FAR(name, seg)                                                \
+    static const struct insn *name(struct cpu *cpu, const struct insn *in) \
+    {                                                                      \
+        load_far_pointer(cpu, in, seg);                                    \
+        INSN_RETURN INSN_NEXT(cpu, in);                                    \
     }
 LOAD_FAR(op_les, SEG_ES)
 LOAD_FAR(op_lds, SEG_DS)
@@ -136,14 +126,13 @@ LOAD_FAR(op_lss, SEG_SS)
 LOAD_FAR(op_lfs, SEG_FS)
 LOAD_FAR(op_lgs, SEG_GS)
 
-#define ALL_SIZES(f) f, f, f, f
-const struct op_fns fns_PUSH_SEG = {{{ALL_SIZES(op_push_seg)}}};
-const struct op_fns fns_POP_SEG = {{{ALL_SIZES(op_pop_seg)}}};
-const struct op_fns fns_POP_SS = {{{ALL_SIZES(op_pop_ss)}}};
-const struct op_fns fns_MOV_Ev_Sw = {{{ALL_SIZES(op_mov_r_s)}, {ALL_SIZES(op_mov_m_s)}}};
-const struct op_fns fns_MOV_Sw_Ew = {{{ALL_SIZES(op_mov_s_r)}, {ALL_SIZES(op_mov_s_m)}}};
-const struct op_fns fns_LES = {{{0}, {ALL_SIZES(op_les)}}};
-const struct op_fns fns_LDS = {{{0}, {ALL_SIZES(op_lds)}}};
-const struct op_fns fns_LSS = {{{0}, {ALL_SIZES(op_lss)}}};
-const struct op_fns fns_LFS = {{{0}, {ALL_SIZES(op_lfs)}}};
-const struct op_fns fns_LGS = {{{0}, {ALL_SIZES(op_lgs)}}};
+const struct op_fns fns_PUSH_SEG = {{{OP_ALL_SIZES(op_push_seg)}}};
+const struct op_fns fns_POP_SEG = {{{OP_ALL_SIZES(op_pop_seg)}}};
+const struct op_fns fns_POP_SS = {{{OP_ALL_SIZES(op_pop_ss)}}};
+const struct op_fns fns_MOV_Ev_Sw = {{{OP_ALL_SIZES(op_mov_r_s)}, {OP_ALL_SIZES(op_mov_m_s)}}};
+const struct op_fns fns_MOV_Sw_Ew = {{{OP_ALL_SIZES(op_mov_s_r)}, {OP_ALL_SIZES(op_mov_s_m)}}};
+const struct op_fns fns_LES = {{{0}, {OP_ALL_SIZES(op_les)}}};
+const struct op_fns fns_LDS = {{{0}, {OP_ALL_SIZES(op_lds)}}};
+const struct op_fns fns_LSS = {{{0}, {OP_ALL_SIZES(op_lss)}}};
+const struct op_fns fns_LFS = {{{0}, {OP_ALL_SIZES(op_lfs)}}};
+const struct op_fns fns_LGS = {{{0}, {OP_ALL_SIZES(op_lgs)}}};

@@ -14,34 +14,25 @@
 #include "cpu/segment.h"
 #include "cpu/trace_events.h"
 
-static void set_reg(struct cpu *cpu, const struct insn *in, unsigned reg, uint64_t v)
-{
-    if (insn_osize(in) == 1) {
-        cpu->regs[reg] = (cpu->regs[reg] & ~0xffffull) | (v & 0xffff);
-    } else {
-        cpu->regs[reg] = insn_osize(in) == 2 ? (uint32_t)v : v;
-    }
-}
-
 static uint16_t load_rm16(struct cpu *cpu, const struct insn *in, bool memory)
 {
     return memory ? mem_ld16(cpu, in, mem_ea(cpu, in, 2, MEM_READ)) : (uint16_t)cpu->regs[in->rm];
 }
 
 /* Two handlers, register and memory operand, from one body. */
-#define RM_HANDLERS(name)                                                                          \
-    static const struct insn *name##_r(struct cpu *cpu, const struct insn *in)                     \
-    {                                                                                              \
-        name(cpu, in, false);                                                                      \
-        INSN_RETURN INSN_NEXT(cpu, in);                                                            \
-    }                                                                                              \
-    static const struct insn *name##_m(struct cpu *cpu, const struct insn *in)                     \
-    {                                                                                              \
-        name(cpu, in, true);                                                                       \
-        INSN_RETURN INSN_NEXT(cpu, in);                                                            \
+#define RM_HANDLERS(name)                                                      \
+    static const struct insn *name##_r(struct cpu *cpu, const struct insn *in) \
+    {                                                                          \
+        name(cpu, in, false);                                                  \
+        INSN_RETURN INSN_NEXT(cpu, in);                                        \
+    }                                                                          \
+    static const struct insn *name##_m(struct cpu *cpu, const struct insn *in) \
+    {                                                                          \
+        name(cpu, in, true);                                                   \
+        INSN_RETURN INSN_NEXT(cpu, in);                                        \
     }
-#define ALL_SIZES(f)  f, f, f, f
-#define RM_TABLE(ID, name) const struct op_fns fns_##ID = {{{ALL_SIZES(name##_r)}, {ALL_SIZES(name##_m)}}};
+#define RM_TABLE(ID, name) \
+    const struct op_fns fns_##ID = {{{OP_ALL_SIZES(name##_r)}, {OP_ALL_SIZES(name##_m)}}};
 
 /* ---- selectors and machine status ---- */
 
@@ -50,7 +41,7 @@ static void store_rm(struct cpu *cpu, const struct insn *in, bool memory, uint64
     if (memory) {
         mem_st16(cpu, in, mem_ea(cpu, in, 2, MEM_WRITE), (uint16_t)v);
     } else {
-        set_reg(cpu, in, in->rm, v);
+        cpu_set_operand(cpu, in, in->rm, v);
     }
 }
 
@@ -144,7 +135,7 @@ static void lar(struct cpu *cpu, const struct insn *in, bool memory)
     bool ok = visible_descriptor(cpu, in, load_rm16(cpu, in, memory), &d);
     ok = ok && type_in(seg_desc_attr(d), cpu->long_mode ? LAR_LONG : LAR_LEGACY);
     if (ok) {
-        set_reg(cpu, in, in->r, (d >> 32) & 0x00f0ff00);
+        cpu_set_operand(cpu, in, in->r, (d >> 32) & 0x00f0ff00);
     }
     cpu_set_zf(cpu, ok);
 }
@@ -155,7 +146,7 @@ static void lsl(struct cpu *cpu, const struct insn *in, bool memory)
     bool ok = visible_descriptor(cpu, in, load_rm16(cpu, in, memory), &d);
     ok = ok && type_in(seg_desc_attr(d), cpu->long_mode ? LSL_LONG : LSL_LEGACY);
     if (ok) {
-        set_reg(cpu, in, in->r, seg_desc_limit(d));
+        cpu_set_operand(cpu, in, in->r, seg_desc_limit(d));
     }
     cpu_set_zf(cpu, ok);
 }
@@ -196,7 +187,8 @@ static void store_table(struct cpu *cpu, const struct insn *in, const struct cpu
     uint64_t lin = mem_ea(cpu, in, 2 + size, MEM_WRITE);
     mem_probe(cpu, in, lin, 2 + size, MEM_WRITE);
     mem_store(cpu, in, lin, 2, t->limit, MEM_WRITE);
-    mem_store(cpu, in, cpu_wrap_linear(cpu, lin + 2), size, size == 8 ? t->base : (uint32_t)t->base, MEM_WRITE);
+    mem_store(cpu, in, cpu_wrap_linear(cpu, lin + 2), size, size == 8 ? t->base : (uint32_t)t->base,
+              MEM_WRITE);
 }
 
 static struct cpu_table load_table(struct cpu *cpu, const struct insn *in)
@@ -240,15 +232,16 @@ static const struct insn *op_lidt(struct cpu *cpu, const struct insn *in)
     cpu->idtr = load_table(cpu, in);
     if (cpu->trace->enabled) {
         cpu_sync(cpu, in);
-        trace_cpu_idt_load(cpu->trace, cpu->index, cpu->cur_cause, 0, 0, cpu->idtr.base, cpu->idtr.limit);
+        trace_cpu_idt_load(cpu->trace, cpu->index, cpu->cur_cause, 0, 0, cpu->idtr.base,
+                           cpu->idtr.limit);
     }
     INSN_RETURN INSN_NEXT(cpu, in);
 }
 
-const struct op_fns fns_SGDT = {{{0}, {ALL_SIZES(op_sgdt)}}};
-const struct op_fns fns_SIDT = {{{0}, {ALL_SIZES(op_sidt)}}};
-const struct op_fns fns_LGDT = {{{0}, {ALL_SIZES(op_lgdt)}}};
-const struct op_fns fns_LIDT = {{{0}, {ALL_SIZES(op_lidt)}}};
+const struct op_fns fns_SGDT = {{{0}, {OP_ALL_SIZES(op_sgdt)}}};
+const struct op_fns fns_SIDT = {{{0}, {OP_ALL_SIZES(op_sidt)}}};
+const struct op_fns fns_LGDT = {{{0}, {OP_ALL_SIZES(op_lgdt)}}};
+const struct op_fns fns_LIDT = {{{0}, {OP_ALL_SIZES(op_lidt)}}};
 
 /* ---- caches ---- */
 
@@ -267,9 +260,9 @@ static const struct insn *op_clflush(struct cpu *cpu, const struct insn *in)
     INSN_RETURN INSN_NEXT(cpu, in);
 }
 
-const struct op_fns fns_INVD = {{{ALL_SIZES(op_invd)}}};
-const struct op_fns fns_WBINVD = {{{ALL_SIZES(op_invd)}}};
-const struct op_fns fns_CLFLUSH = {{{0}, {ALL_SIZES(op_clflush)}}};
+const struct op_fns fns_INVD = {{{OP_ALL_SIZES(op_invd)}}};
+const struct op_fns fns_WBINVD = {{{OP_ALL_SIZES(op_invd)}}};
+const struct op_fns fns_CLFLUSH = {{{0}, {OP_ALL_SIZES(op_clflush)}}};
 
 /* ---- FS and GS bases ---- */
 
@@ -305,14 +298,14 @@ static void write_base(struct cpu *cpu, const struct insn *in, unsigned seg)
 static const struct insn *op_rdfsbase(struct cpu *cpu, const struct insn *in)
 {
     check_fsgsbase(cpu, in);
-    set_reg(cpu, in, in->rm, cpu->seg[SEG_FS].base);
+    cpu_set_operand(cpu, in, in->rm, cpu->seg[SEG_FS].base);
     INSN_RETURN INSN_NEXT(cpu, in);
 }
 
 static const struct insn *op_rdgsbase(struct cpu *cpu, const struct insn *in)
 {
     check_fsgsbase(cpu, in);
-    set_reg(cpu, in, in->rm, cpu->seg[SEG_GS].base);
+    cpu_set_operand(cpu, in, in->rm, cpu->seg[SEG_GS].base);
     INSN_RETURN INSN_NEXT(cpu, in);
 }
 
@@ -328,11 +321,11 @@ static const struct insn *op_wrgsbase(struct cpu *cpu, const struct insn *in)
     INSN_RETURN INSN_NEXT(cpu, in);
 }
 
-const struct op_fns fns_SWAPGS = {{{ALL_SIZES(op_swapgs)}}};
-const struct op_fns fns_RDFSBASE = {{{ALL_SIZES(op_rdfsbase)}}};
-const struct op_fns fns_RDGSBASE = {{{ALL_SIZES(op_rdgsbase)}}};
-const struct op_fns fns_WRFSBASE = {{{ALL_SIZES(op_wrfsbase)}}};
-const struct op_fns fns_WRGSBASE = {{{ALL_SIZES(op_wrgsbase)}}};
+const struct op_fns fns_SWAPGS = {{{OP_ALL_SIZES(op_swapgs)}}};
+const struct op_fns fns_RDFSBASE = {{{OP_ALL_SIZES(op_rdfsbase)}}};
+const struct op_fns fns_RDGSBASE = {{{OP_ALL_SIZES(op_rdgsbase)}}};
+const struct op_fns fns_WRFSBASE = {{{OP_ALL_SIZES(op_wrfsbase)}}};
+const struct op_fns fns_WRGSBASE = {{{OP_ALL_SIZES(op_wrgsbase)}}};
 
 /* ---- counters ---- */
 
@@ -341,11 +334,12 @@ static const struct insn *op_rdpmc(struct cpu *cpu, const struct insn *in)
     cpu_fault_err(cpu, in, VEC_GP, 0);
 }
 
-const struct op_fns fns_RDPMC = {{{ALL_SIZES(op_rdpmc)}}};
+const struct op_fns fns_RDPMC = {{{OP_ALL_SIZES(op_rdpmc)}}};
 
 /* ---- what is known by name only ---- */
 
-static const struct insn *lacking(struct cpu *cpu, const struct insn *in, bool has, const char *what)
+static const struct insn *lacking(struct cpu *cpu, const struct insn *in, bool has,
+                                  const char *what)
 {
     if (!has) {
         cpu_fault(cpu, in, VEC_UD);
@@ -412,7 +406,8 @@ static const struct insn *op_simd(struct cpu *cpu, const struct insn *in)
     bool mmx = !prefixed && op >= 0x60 && op != 0xc2 && op != 0xc6;
     uint32_t need = mmx ? F1D_MMX : prefixed ? F1D_SSE2 : F1D_SSE;
     if (!mmx && prefixed && op < 0x60) {
-        need = F1D_SSE; /* F3h: scalar single precision; 66h and F2h need SSE2, which no model has without SSE */
+        need =
+            F1D_SSE; /* F3h: scalar single precision; 66h and F2h need SSE2, which no model has without SSE */
     }
     if (!(cpu->model->f1_edx & need) || (cpu->cr0 & CR0_EM) || (!mmx && !(cpu->cr4 & CR4_OSFXSR))) {
         cpu_fault(cpu, in, VEC_UD);
@@ -423,14 +418,14 @@ static const struct insn *op_simd(struct cpu *cpu, const struct insn *in)
     cpu_unmodelled(cpu, in, "%s instructions are not modelled", mmx ? "MMX" : "SSE");
 }
 
-const struct op_fns fns_MONITOR = {{{ALL_SIZES(op_monitor)}}};
-const struct op_fns fns_MWAIT = {{{ALL_SIZES(op_monitor)}}};
-const struct op_fns fns_CLAC = {{{ALL_SIZES(op_clac)}}};
-const struct op_fns fns_STAC = {{{ALL_SIZES(op_clac)}}};
-const struct op_fns fns_XGETBV = {{{ALL_SIZES(op_xgetbv)}}};
-const struct op_fns fns_XSETBV = {{{ALL_SIZES(op_xgetbv)}}};
-const struct op_fns fns_RDRAND = {{{ALL_SIZES(op_rdrand)}}};
-const struct op_fns fns_RDSEED = {{{ALL_SIZES(op_rdseed)}}};
-const struct op_fns fns_INVPCID = {{{0}, {ALL_SIZES(op_invpcid)}}};
-const struct op_fns fns_RSM = {{{ALL_SIZES(op_rsm)}}};
-const struct op_fns fns_SIMD = {{{ALL_SIZES(op_simd)}, {ALL_SIZES(op_simd)}}};
+const struct op_fns fns_MONITOR = {{{OP_ALL_SIZES(op_monitor)}}};
+const struct op_fns fns_MWAIT = {{{OP_ALL_SIZES(op_monitor)}}};
+const struct op_fns fns_CLAC = {{{OP_ALL_SIZES(op_clac)}}};
+const struct op_fns fns_STAC = {{{OP_ALL_SIZES(op_clac)}}};
+const struct op_fns fns_XGETBV = {{{OP_ALL_SIZES(op_xgetbv)}}};
+const struct op_fns fns_XSETBV = {{{OP_ALL_SIZES(op_xgetbv)}}};
+const struct op_fns fns_RDRAND = {{{OP_ALL_SIZES(op_rdrand)}}};
+const struct op_fns fns_RDSEED = {{{OP_ALL_SIZES(op_rdseed)}}};
+const struct op_fns fns_INVPCID = {{{0}, {OP_ALL_SIZES(op_invpcid)}}};
+const struct op_fns fns_RSM = {{{OP_ALL_SIZES(op_rsm)}}};
+const struct op_fns fns_SIMD = {{{OP_ALL_SIZES(op_simd)}, {OP_ALL_SIZES(op_simd)}}};

@@ -9,6 +9,7 @@
  * comparisons, FCMOVcc, stack faults, sticky and unmasked exceptions (#MF at the next waiting instruction, CR0.NE = 1).
  * Not modelled (the run ends with a message): transcendental functions, FXTRACT, BCD, FISTTP; unmasked overflow and underflow of
  * a register result; FERR# (an unmasked exception with CR0.NE = 0).
+ * One file, because all forms share the handling of stack faults and of unmasked exceptions.
  * Deviations: pointers of the last instruction are kept for instructions that reach the arithmetic unit, FCS and FDS included.
  */
 #include "cpu/x87.h"
@@ -28,7 +29,8 @@ static void check_unit(struct cpu *cpu, const struct insn *in, bool waiting)
     }
     if (waiting && irq_unlikely(cpu->x87.fsw & FSW_ES)) {
         if (!(cpu->cr0 & CR0_NE)) {
-            cpu_unmodelled(cpu, in, "an unmasked x87 exception with CR0.NE = 0: FERR# is not modelled");
+            cpu_unmodelled(cpu, in,
+                           "an unmasked x87 exception with CR0.NE = 0: FERR# is not modelled");
         }
         cpu_fault(cpu, in, VEC_MF);
     }
@@ -88,7 +90,7 @@ static bool stack_fault(struct cpu *cpu, bool overflow)
 
 static void pop(struct cpu *cpu)
 {
-    cpu->x87.ftw &= (uint16_t)~(1u << x87_top(cpu));
+    cpu->x87.ftw &= (uint16_t) ~(1u << x87_top(cpu));
     x87_set_top(cpu, x87_top(cpu) + 1);
 }
 
@@ -109,7 +111,8 @@ static void push(struct cpu *cpu, struct f80 v)
 /* ---- arithmetic and comparison ---- */
 
 /* ST(dest) = ST(dest) op b. Returns false if nothing was stored (then nothing is popped). */
-static bool arithmetic(struct cpu *cpu, const struct insn *in, enum x87_op op, unsigned dest, struct f80 a, struct f80 b, bool empty, uint16_t load_sw)
+static bool arithmetic(struct cpu *cpu, const struct insn *in, enum x87_op op, unsigned dest,
+                       struct f80 a, struct f80 b, bool empty, uint16_t load_sw)
 {
     struct f80 r = indefinite;
     need_host(cpu, in);
@@ -128,7 +131,8 @@ static bool arithmetic(struct cpu *cpu, const struct insn *in, enum x87_op op, u
 }
 
 /* Returns false if an unmasked exception leaves everything as it was. */
-static bool compare(struct cpu *cpu, const struct insn *in, bool quiet, struct f80 a, struct f80 b, bool empty, uint16_t load_sw)
+static bool compare(struct cpu *cpu, const struct insn *in, bool quiet, struct f80 a, struct f80 b,
+                    bool empty, uint16_t load_sw)
 {
     struct x87_state *x = &cpu->x87;
     need_host(cpu, in);
@@ -158,13 +162,15 @@ static bool compare_flags(struct cpu *cpu, const struct insn *in, bool quiet, un
     cpu->x87.fsw = (uint16_t)((cc & ~(FSW_C0 | FSW_C2 | FSW_C3)) | before);
     if (ok) {
         cc_replace(cpu, EFLAGS_ARITH,
-                   (cc & FSW_C3 ? EFLAGS_ZF : 0) | (cc & FSW_C2 ? EFLAGS_PF : 0) | (cc & FSW_C0 ? EFLAGS_CF : 0));
+                   (cc & FSW_C3 ? EFLAGS_ZF : 0) | (cc & FSW_C2 ? EFLAGS_PF : 0) |
+                       (cc & FSW_C0 ? EFLAGS_CF : 0));
     }
     return ok;
 }
 
 /* D8h, DAh, DCh, DEh with a memory operand: ST(0) op value. */
-static void memory_arithmetic(struct cpu *cpu, const struct insn *in, struct f80 v, uint16_t load_sw)
+static void memory_arithmetic(struct cpu *cpu, const struct insn *in, struct f80 v,
+                              uint16_t load_sw)
 {
     unsigned op = (in->r >> 3) & 7;
     bool empty = is_empty(cpu, 0);
@@ -369,7 +375,8 @@ static const struct insn *op_x87_memory(struct cpu *cpu, const struct insn *in)
 /* ---- register forms ---- */
 
 /* D8h (to ST(0)), DCh (to ST(i)), DEh (to ST(i), and pop). */
-static void register_arithmetic(struct cpu *cpu, const struct insn *in, unsigned group, unsigned op, unsigned i)
+static void register_arithmetic(struct cpu *cpu, const struct insn *in, unsigned group, unsigned op,
+                                unsigned i)
 {
     bool empty = is_empty(cpu, 0) || is_empty(cpu, i);
     if (op == X87_COM || op == X87_COMP) {
@@ -576,7 +583,8 @@ static void d9_special(struct cpu *cpu, const struct insn *in)
 }
 
 /* FCMOVcc: DAh B, E, BE, U; DBh the opposites. */
-static void conditional_move(struct cpu *cpu, const struct insn *in, unsigned group, unsigned op, unsigned i)
+static void conditional_move(struct cpu *cpu, const struct insn *in, unsigned group, unsigned op,
+                             unsigned i)
 {
     static const uint8_t conditions[4] = {COND_B, COND_Z, COND_BE, COND_P};
     if (!(cpu->model->f1_edx & F1D_CMOV)) {
@@ -595,7 +603,8 @@ static void conditional_move(struct cpu *cpu, const struct insn *in, unsigned gr
 }
 
 /* FCOMI, FUCOMI and, in DFh, with pop. */
-static void register_flags(struct cpu *cpu, const struct insn *in, unsigned group, unsigned op, unsigned i)
+static void register_flags(struct cpu *cpu, const struct insn *in, unsigned group, unsigned op,
+                           unsigned i)
 {
     if (!(cpu->model->f1_edx & F1D_CMOV)) {
         cpu_fault(cpu, in, VEC_UD);
@@ -609,7 +618,7 @@ static void register_flags(struct cpu *cpu, const struct insn *in, unsigned grou
 static void dd_register(struct cpu *cpu, const struct insn *in, unsigned op, unsigned i)
 {
     if (op == 0) {
-        cpu->x87.ftw &= (uint16_t)~(1u << ((x87_top(cpu) + i) & 7));
+        cpu->x87.ftw &= (uint16_t) ~(1u << ((x87_top(cpu) + i) & 7));
     } else if (op == 2 || op == 3) {
         store_register(cpu, i, op == 3);
     } else if (op == 4 || op == 5) {
@@ -623,7 +632,8 @@ static void dd_register(struct cpu *cpu, const struct insn *in, unsigned op, uns
 }
 
 /* Register forms that are not plain arithmetic. */
-static void register_other(struct cpu *cpu, const struct insn *in, unsigned group, unsigned op, unsigned i)
+static void register_other(struct cpu *cpu, const struct insn *in, unsigned group, unsigned op,
+                           unsigned i)
 {
     if (group == 1 && op == 0) {
         load_register(cpu, i);
@@ -664,7 +674,7 @@ static bool register_control(struct cpu *cpu, const struct insn *in, unsigned gr
     }
     check_unit(cpu, in, false);
     if (in->r == 0xe2) { /* FNCLEX */
-        x->fsw &= (uint16_t)~(FSW_EX | FSW_SF | FSW_ES | FSW_B);
+        x->fsw &= (uint16_t) ~(FSW_EX | FSW_SF | FSW_ES | FSW_B);
     } else if (in->r == 0xe3) {
         x87_init(cpu);
     }
@@ -698,7 +708,8 @@ static const struct insn *op_fwait(struct cpu *cpu, const struct insn *in)
     }
     if (cpu->x87.fsw & FSW_ES) {
         if (!(cpu->cr0 & CR0_NE)) {
-            cpu_unmodelled(cpu, in, "an unmasked x87 exception with CR0.NE = 0: FERR# is not modelled");
+            cpu_unmodelled(cpu, in,
+                           "an unmasked x87 exception with CR0.NE = 0: FERR# is not modelled");
         }
         cpu_fault(cpu, in, VEC_MF);
     }
@@ -715,8 +726,9 @@ static const struct insn *op_emms(struct cpu *cpu, const struct insn *in)
     INSN_RETURN INSN_NEXT(cpu, in);
 }
 
-#define ALL_SIZES(f) f, f, f, f
-#define X87_TABLE(n) const struct op_fns fns_X87_##n = {{{ALL_SIZES(op_x87_register)}, {ALL_SIZES(op_x87_memory)}}};
+#define X87_TABLE(n)                    \
+    const struct op_fns fns_X87_##n = { \
+        {{OP_ALL_SIZES(op_x87_register)}, {OP_ALL_SIZES(op_x87_memory)}}};
 X87_TABLE(D8)
 X87_TABLE(D9)
 X87_TABLE(DA)
@@ -725,6 +737,6 @@ X87_TABLE(DC)
 X87_TABLE(DD)
 X87_TABLE(DE)
 X87_TABLE(DF)
-const struct op_fns fns_FWAIT = {{{ALL_SIZES(op_fwait)}}};
-const struct op_fns fns_EMMS = {{{ALL_SIZES(op_emms)}}};
+const struct op_fns fns_FWAIT = {{{OP_ALL_SIZES(op_fwait)}}};
+const struct op_fns fns_EMMS = {{{OP_ALL_SIZES(op_emms)}}};
 _Static_assert(OP_X87_DF - OP_X87_D8 == 7, "x87 opcodes stand in order in the table");

@@ -44,7 +44,7 @@ static inline void x87_set_top(struct cpu *cpu, unsigned top)
 /* Status: summary bits from the flags and the masks. */
 void x87_update_summary(struct cpu *cpu);
 void x87_init(struct cpu *cpu);
-struct f80 x87_get(const struct cpu *cpu, unsigned i); /* ST(i) */
+struct f80 x87_get(const struct cpu *cpu, unsigned i);   /* ST(i) */
 void x87_put(struct cpu *cpu, unsigned i, struct f80 v); /* and tag it valid */
 /* FXSAVE's tag byte is struct x87_state.ftw; the full tag word of FSTENV is made from it and the values. */
 uint16_t x87_full_tags(const struct cpu *cpu);
@@ -58,8 +58,20 @@ void x87_restore(struct cpu *cpu, const struct insn *in);
 /* ---- arithmetic (cpu/x87_host.c) ---- */
 
 enum x87_op {
-    X87_ADD, X87_MUL, X87_COM, X87_COMP, X87_SUB, X87_SUBR, X87_DIV, X87_DIVR, /* as encoded in ModRM.reg */
-    X87_UCOM, X87_SQRT, X87_RNDINT, X87_SCALE, X87_PREM, X87_PREM1,
+    X87_ADD,
+    X87_MUL,
+    X87_COM,
+    X87_COMP,
+    X87_SUB,
+    X87_SUBR,
+    X87_DIV,
+    X87_DIVR, /* as encoded in ModRM.reg */
+    X87_UCOM,
+    X87_SQRT,
+    X87_RNDINT,
+    X87_SCALE,
+    X87_PREM,
+    X87_PREM1,
 };
 /* True where arithmetic can be done: on hosts with an x87 unit. */
 extern const bool x87_host_present;

@@ -45,7 +45,8 @@ static uint16_t masked(uint16_t fcw)
 
 /* a in ST(0), b in ST(1); the result is what ST(0) holds afterwards. */
 #define HOST_BINARY(name, code)                                                                    \
-    static uint16_t name(uint16_t cw, const struct host80 *a, const struct host80 *b, struct host80 *out) \
+    static uint16_t name(uint16_t cw, const struct host80 *a, const struct host80 *b,              \
+                         struct host80 *out)                                                       \
     {                                                                                              \
         uint16_t save, sw;                                                                         \
         __asm__ volatile("fnclex\n\tfnstcw %[save]\n\tfldcw %[cw]\n\t"                             \
@@ -119,31 +120,31 @@ uint16_t x87_host_op(enum x87_op op, uint16_t fcw, struct f80 a, struct f80 b, s
     return sw;
 }
 
-#define HOST_LOAD(name, type, code)                                                                \
-    static uint16_t name(const type *v, struct host80 *out)                                        \
-    {                                                                                              \
-        uint16_t save, sw, cw = 0x037f;                                                            \
-        __asm__ volatile("fnclex\n\tfnstcw %[save]\n\tfldcw %[cw]\n\t" code " %[v]\n\t"            \
-                         "fnstsw %[sw]\n\tfstpt %[out]\n\tfnclex\n\tfldcw %[save]"                 \
-                         : [save] "=m"(save), [sw] "=m"(sw), [out] "=m"(*out)                      \
-                         : [cw] "m"(cw), [v] "m"(*v)                                               \
-                         : X87_CLOBBER);                                                           \
-        return sw;                                                                                 \
+#define HOST_LOAD(name, type, code)                                                     \
+    static uint16_t name(const type *v, struct host80 *out)                             \
+    {                                                                                   \
+        uint16_t save, sw, cw = 0x037f;                                                 \
+        __asm__ volatile("fnclex\n\tfnstcw %[save]\n\tfldcw %[cw]\n\t" code " %[v]\n\t" \
+                         "fnstsw %[sw]\n\tfstpt %[out]\n\tfnclex\n\tfldcw %[save]"      \
+                         : [save] "=m"(save), [sw] "=m"(sw), [out] "=m"(*out)           \
+                         : [cw] "m"(cw), [v] "m"(*v)                                    \
+                         : X87_CLOBBER);                                                \
+        return sw;                                                                      \
     }
 HOST_LOAD(host_load32, uint32_t, "flds")
 HOST_LOAD(host_load64, uint64_t, "fldl")
 HOST_LOAD(host_load_int, int64_t, "fildll")
 
-#define HOST_STORE(name, type, code)                                                               \
-    static uint16_t name(uint16_t cw, const struct host80 *v, type *out)                           \
-    {                                                                                              \
-        uint16_t save, sw;                                                                         \
-        __asm__ volatile("fnclex\n\tfnstcw %[save]\n\tfldcw %[cw]\n\tfldt %[v]\n\t" code           \
-                         " %[out]\n\tfnstsw %[sw]\n\tfnclex\n\tfldcw %[save]"                      \
-                         : [save] "=m"(save), [sw] "=m"(sw), [out] "=m"(*out)                      \
-                         : [cw] "m"(cw), [v] "m"(*v)                                               \
-                         : X87_CLOBBER);                                                           \
-        return sw;                                                                                 \
+#define HOST_STORE(name, type, code)                                                     \
+    static uint16_t name(uint16_t cw, const struct host80 *v, type *out)                 \
+    {                                                                                    \
+        uint16_t save, sw;                                                               \
+        __asm__ volatile("fnclex\n\tfnstcw %[save]\n\tfldcw %[cw]\n\tfldt %[v]\n\t" code \
+                         " %[out]\n\tfnstsw %[sw]\n\tfnclex\n\tfldcw %[save]"            \
+                         : [save] "=m"(save), [sw] "=m"(sw), [out] "=m"(*out)            \
+                         : [cw] "m"(cw), [v] "m"(*v)                                     \
+                         : X87_CLOBBER);                                                 \
+        return sw;                                                                       \
     }
 HOST_STORE(host_store32, uint32_t, "fstps")
 HOST_STORE(host_store64, uint64_t, "fstpl")

@@ -75,7 +75,8 @@ uint16_t x87_full_tags(const struct cpu *cpu)
 
 /* ---- copying ---- */
 
-static void copy_out(struct cpu *cpu, const struct insn *in, uint64_t lin, const uint8_t *p, unsigned len)
+static void copy_out(struct cpu *cpu, const struct insn *in, uint64_t lin, const uint8_t *p,
+                     unsigned len)
 {
     mem_probe(cpu, in, lin, len, MEM_WRITE);
     for (unsigned i = 0; i < len; i += 2) {
@@ -355,8 +356,7 @@ static const struct insn *op_stmxcsr(struct cpu *cpu, const struct insn *in)
     INSN_RETURN INSN_NEXT(cpu, in);
 }
 
-#define ALL_SIZES(f) f, f, f, f
-const struct op_fns fns_FXSAVE = {{{0}, {ALL_SIZES(op_fxsave)}}};
-const struct op_fns fns_FXRSTOR = {{{0}, {ALL_SIZES(op_fxrstor)}}};
-const struct op_fns fns_LDMXCSR = {{{0}, {ALL_SIZES(op_ldmxcsr)}}};
-const struct op_fns fns_STMXCSR = {{{0}, {ALL_SIZES(op_stmxcsr)}}};
+const struct op_fns fns_FXSAVE = {{{0}, {OP_ALL_SIZES(op_fxsave)}}};
+const struct op_fns fns_FXRSTOR = {{{0}, {OP_ALL_SIZES(op_fxrstor)}}};
+const struct op_fns fns_LDMXCSR = {{{0}, {OP_ALL_SIZES(op_ldmxcsr)}}};
+const struct op_fns fns_STMXCSR = {{{0}, {OP_ALL_SIZES(op_stmxcsr)}}};

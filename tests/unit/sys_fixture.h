@@ -19,18 +19,32 @@
 #include "cpu/exception.h"
 #include "cpu/trace_events.h"
 
-#define FX_GDT 0x1000u
-#define FX_IDT 0x2000u
-#define FX_TSS 0x3000u
-#define FX_CODE 0x4000u
-#define FX_HANDLERS 0x5000u
-#define FX_STACK 0x9000u
+#define FX_GDT        0x1000u
+#define FX_IDT        0x2000u
+#define FX_TSS        0x3000u
+#define FX_CODE       0x4000u
+#define FX_HANDLERS   0x5000u
+#define FX_STACK      0x9000u
 #define FX_USER_STACK 0xa000u
-#define FX_TSS_STACK 0xb000u
-#define FX_IST1 0xc000u
-#define FX_PAGES 0x10000u
+#define FX_TSS_STACK  0xb000u
+#define FX_IST1       0xc000u
+#define FX_PAGES      0x10000u
 
-enum fx_sel { FX_CS32 = 0x08, FX_DS = 0x10, FX_UCS32 = 0x1b, FX_UDS = 0x23, FX_CS64 = 0x28, FX_UCS64 = 0x33, FX_TR = 0x38, FX_ABSENT = 0x48, FX_CS16 = 0x50, FX_CONFORMING = 0x58, FX_READONLY = 0x60, FX_EXPAND_DOWN = 0x68, FX_SEGMENTS = 0x70 };
+enum fx_sel {
+    FX_CS32 = 0x08,
+    FX_DS = 0x10,
+    FX_UCS32 = 0x1b,
+    FX_UDS = 0x23,
+    FX_CS64 = 0x28,
+    FX_UCS64 = 0x33,
+    FX_TR = 0x38,
+    FX_ABSENT = 0x48,
+    FX_CS16 = 0x50,
+    FX_CONFORMING = 0x58,
+    FX_READONLY = 0x60,
+    FX_EXPAND_DOWN = 0x68,
+    FX_SEGMENTS = 0x70
+};
 
 struct fx {
     struct bus bus;
@@ -102,7 +116,13 @@ static inline void fx_set_tpr(void *opaque, uint8_t v, const struct bus_attrs *a
 }
 
 static const struct intr_source_ops fx_intr = {
-    .ack = fx_ack, .fold = fx_fold, .apic_window = fx_window, .get_tpr = fx_get_tpr, .set_tpr = fx_set_tpr, .get_base = fx_get_base, .set_base = fx_set_base,
+    .ack = fx_ack,
+    .fold = fx_fold,
+    .apic_window = fx_window,
+    .get_tpr = fx_get_tpr,
+    .set_tpr = fx_set_tpr,
+    .get_base = fx_get_base,
+    .set_base = fx_set_base,
 };
 
 static inline void fx_put(struct fx *fx, gpa_t gpa, const void *p, size_t n)
@@ -133,23 +153,27 @@ static inline uint64_t fx_get(struct fx *fx, gpa_t gpa, unsigned size)
 }
 
 /* Code bytes at FX_CODE. */
-#define fx_code(fx, ...)                                                                           \
-    do {                                                                                           \
-        const uint8_t code_[] = {__VA_ARGS__};                                                     \
-        fx_put((fx), FX_CODE, code_, sizeof(code_));                                               \
+#define fx_code(fx, ...)                             \
+    do {                                             \
+        const uint8_t code_[] = {__VA_ARGS__};       \
+        fx_put((fx), FX_CODE, code_, sizeof(code_)); \
     } while (0)
 
 /* Gate types: 0x8e = present interrupt gate DPL 0, 0xee = DPL 3, 0x8f = trap gate, 0x86 = 16-bit. */
 static inline void fx_gate32(struct fx *fx, unsigned vector, uint16_t sel, uint8_t type)
 {
     uint64_t off = FX_HANDLERS + vector * 16;
-    fx_put64(fx, FX_IDT + vector * 8, (off & 0xffff) | (uint64_t)sel << 16 | (uint64_t)type << 40 | (off >> 16) << 48);
+    fx_put64(fx, FX_IDT + vector * 8,
+             (off & 0xffff) | (uint64_t)sel << 16 | (uint64_t)type << 40 | (off >> 16) << 48);
 }
 
-static inline void fx_gate64(struct fx *fx, unsigned vector, uint16_t sel, uint8_t type, unsigned ist)
+static inline void fx_gate64(struct fx *fx, unsigned vector, uint16_t sel, uint8_t type,
+                             unsigned ist)
 {
     uint64_t off = FX_HANDLERS + vector * 16;
-    fx_put64(fx, FX_IDT + vector * 16, (off & 0xffff) | (uint64_t)sel << 16 | (uint64_t)ist << 32 | (uint64_t)type << 40 | (off >> 16) << 48);
+    fx_put64(fx, FX_IDT + vector * 16,
+             (off & 0xffff) | (uint64_t)sel << 16 | (uint64_t)ist << 32 | (uint64_t)type << 40 |
+                 (off >> 16) << 48);
     fx_put64(fx, FX_IDT + vector * 16 + 8, 0);
 }
 
@@ -162,8 +186,13 @@ static inline struct fx *fx_new(const char *model)
     trace_init(&fx->trace, &fx->clock);
     fx->apic_base = 0xfee00900;
     fx->cpu = aligned_alloc(64, (sizeof(struct cpu) + 63) & ~(size_t)63);
-    struct cpu_config config = {
-        .bsp = true, .model = cpu_model_find(model), .bus = &fx->bus, .clock = &fx->clock, .trace = &fx->trace, .intr = &fx_intr, .intr_opaque = fx};
+    struct cpu_config config = {.bsp = true,
+                                .model = cpu_model_find(model),
+                                .bus = &fx->bus,
+                                .clock = &fx->clock,
+                                .trace = &fx->trace,
+                                .intr = &fx_intr,
+                                .intr_opaque = fx};
     cr_assert_not_null(config.model);
     cr_assert_eq(cpu_init(fx->cpu, &config), 0);
     /* Handlers: HLT. */
@@ -304,10 +333,11 @@ static inline uint64_t fx_frame(struct fx *fx, unsigned i, unsigned size)
     return fx_get(fx, fx->cpu->regs[REG_RSP] + i * size, size);
 }
 
-#define fx_handler(v) ((uint64_t)FX_HANDLERS + (v) * 16)
+#define fx_handler(v) ((uint64_t)FX_HANDLERS + (v)*16)
 /* The handler of v was entered and its HLT ran. */
-#define fx_assert_in(fx, v)                                                                        \
-    cr_assert_eq((fx)->cpu->rip, fx_handler(v) + 1, "rip %llx, vector %llx", (unsigned long long)(fx)->cpu->rip, \
+#define fx_assert_in(fx, v)                                                  \
+    cr_assert_eq((fx)->cpu->rip, fx_handler(v) + 1, "rip %llx, vector %llx", \
+                 (unsigned long long)(fx)->cpu->rip,                         \
                  (unsigned long long)(((fx)->cpu->rip - FX_HANDLERS) / 16))
 
 #endif

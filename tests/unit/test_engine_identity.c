@@ -67,7 +67,8 @@ static void on_sample(void *opaque, vtime_t deadline)
     struct machine_under_test *m = opaque;
     if (m->samples < SAMPLES) {
         uint64_t h = cpu_state_hash(m->cpu) ^ cpu_insns(m->cpu) * 31;
-        m->hash[m->samples++] = m->samples % 8 == 0 ? hash_ram(&m->bus, h) : h;
+        m->samples++;
+        m->hash[m->samples - 1] = m->samples % 8 == 0 ? hash_ram(&m->bus, h) : h;
     }
     clock_arm(&m->clock, &m->sample, deadline + 37);
 }

@@ -239,7 +239,8 @@ Test(idt, iret_returns_to_user_and_nulls_privileged_segments)
     struct fx *fx = fx_pm32("pentium3");
     struct cpu *cpu = fx->cpu;
     fx_code(fx, 0xcf); /* iret */
-    const uint32_t frame[] = {0x4800, FX_UCS32, EFLAGS_ONE | EFLAGS_IF | EFLAGS_CF, FX_USER_STACK, FX_UDS};
+    const uint32_t frame[] = {0x4800, FX_UCS32, EFLAGS_ONE | EFLAGS_IF | EFLAGS_CF, FX_USER_STACK,
+                              FX_UDS};
     fx_put(fx, FX_STACK - 20, frame, sizeof(frame));
     cpu->regs[REG_RSP] = FX_STACK - 20;
     fx_run(fx, 1);
@@ -257,7 +258,8 @@ Test(idt, iret_with_wrong_stack_segment_is_gp_and_changes_nothing)
 {
     struct fx *fx = fx_pm32("pentium3");
     fx_code(fx, 0xcf);
-    const uint32_t frame[] = {0x4800, FX_UCS32, EFLAGS_ONE, FX_USER_STACK, FX_DS}; /* RPL 0 for CPL 3 */
+    const uint32_t frame[] = {0x4800, FX_UCS32, EFLAGS_ONE, FX_USER_STACK,
+                              FX_DS}; /* RPL 0 for CPL 3 */
     fx_put(fx, FX_STACK - 20, frame, sizeof(frame));
     fx->cpu->regs[REG_RSP] = FX_STACK - 20;
     fx_run(fx, 10);
@@ -292,7 +294,9 @@ Test(idt, iret_to_v86_and_interrupt_back)
     const uint8_t v86[] = {0xcd, 0x42};
     fx_put(fx, 0x4800, v86, sizeof(v86));
     fx_gate32(fx, 0x42, FX_CS32, 0xee);
-    const uint32_t frame[] = {0x0800, 0x0400, EFLAGS_ONE | EFLAGS_VM | EFLAGS_IOPL, 0x1000, 0x0900, 0x11, 0x22, 0x33, 0x44};
+    const uint32_t frame[] = {0x0800, 0x0400, EFLAGS_ONE | EFLAGS_VM | EFLAGS_IOPL,
+                              0x1000, 0x0900, 0x11,
+                              0x22,   0x33,   0x44};
     fx_put(fx, FX_STACK - 36, frame, sizeof(frame));
     cpu->regs[REG_RSP] = FX_STACK - 36;
     fx_run(fx, 1);
@@ -334,7 +338,8 @@ Test(idt, records_chain_from_take_to_iret)
     fx_run(fx, 10);
     trace_flush(&fx->trace);
     cr_assert_eq(fx->nrecs, 5u);
-    const uint16_t kinds[] = {TRACE_cpu_take, TRACE_cpu_gate, TRACE_cpu_frame, TRACE_cpu_iret, TRACE_cpu_halt};
+    const uint16_t kinds[] = {TRACE_cpu_take, TRACE_cpu_gate, TRACE_cpu_frame, TRACE_cpu_iret,
+                              TRACE_cpu_halt};
     for (unsigned i = 0; i < 5; i++) {
         cr_assert_eq(fx->recs[i].kind, kinds[i], "record %u", i);
     }
