@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// build: -m32
+// status: 33
+// qemu: same
+// tests: results and defined flags of the integer instructions, 8 to 64 bits, as a checksum (SDM Vol. 1 Appendix A EFLAGS Cross-Reference)
+#define GUEST64
+#include "guest.inc"
+
+GUEST arith64
+
+#include "arith.inc"
+
+#include "guestlib.inc"
