@@ -126,7 +126,7 @@ static inline const struct block *insn_block(const struct insn *in)
 }
 
 #if defined(IRQ_NO_TAILCALL)
-#define INSN_GOTO(cpu, in) (in)
+#define INSN_GOTO(cpu, in) ((void)(cpu), (in))
 #else
 #define INSN_GOTO(cpu, in) (in)->fn((cpu), (in))
 #endif

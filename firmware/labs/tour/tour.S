@@ -45,6 +45,14 @@ FUNC main
     movl $0x700, LAPIC_LVT_LINT0(%rbx)
     movl $0, LAPIC_TPR(%rbx)
 
+    // With the 8259 masked nothing can come, so interrupts may be on. They are
+    // off again from the CLI on: the story of the first interrupt will name it
+    // as what held the request back.
+    OUTB 0x21, 0xFF // OCW1: all masked
+    sti
+    nop
+    cli
+
     // 1. A timer interrupt through the 8259.
     // Channel 0 of the PIT in mode 0: OUT goes low at once and rises when the
     // count has run out. IF=0 the whole time, so the request has to wait: the

@@ -40,8 +40,8 @@ void main(const uint32_t *start_info)
     uint32_t value;
 
     serial_init();
-    idt[0x80] = (struct gate){
-        (uint16_t)entry, 8, 0x8E00, (uint16_t)(entry >> 16), (uint32_t)(entry >> 32), 0};
+    idt[0x80] = (struct gate){(uint16_t)entry,         8, 0x8E00, (uint16_t)(entry >> 16),
+                              (uint32_t)(entry >> 32), 0};
     __asm__ volatile("lidt %0" : : "m"(pointer));
     value = guest_work();
     for (int i = 0; i < 10; i++)
