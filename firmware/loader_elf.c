@@ -216,6 +216,11 @@ int loader_load_elf(const struct loader_request *request, struct bus *bus,
         if (!gelf_getphdr(file, (int)i, &ph)) {
             rc = error_set(err, -EINVAL, "%s: truncated: program header %zu is missing",
                            request->name, i);
+        } else if (ph.p_type == PT_INTERP) {
+            rc = error_set(
+                err, -EINVAL,
+                "%s: a dynamically linked program (it names an interpreter), not a kernel",
+                request->name);
         } else if (ph.p_type == PT_LOAD && ph.p_memsz > 0) {
             rc = load_segment(request, bus, image, elf, &ph, (unsigned)i, err);
             loaded++;

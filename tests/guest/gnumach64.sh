@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 200
+# timeout: 400
 #
 # GNU Mach of Debian's amd64 package: a 64-bit ELF with a multiboot header, which QEMU refuses to
 # load. It comes to the same panic as the 32-bit kernel; booted by GRUB under QEMU it prints that too.

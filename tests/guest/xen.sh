@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# timeout: 200
+# timeout: 400
 #
 # Xen (Debian's package, unmodified) boots to the message that no dom0 kernel was given. The lines
 # up to there that do not describe the loader are QEMU's.

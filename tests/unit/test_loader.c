@@ -496,6 +496,15 @@ Test(loader, bad_elf_headers_are_told_apart)
     drop(f);
 }
 
+Test(loader, dynamically_linked_program_is_refused)
+{
+    struct fixture *f = make();
+    Elf32_Phdr *ph = elf32(f, 2);
+    ph[1].p_type = PT_INTERP;
+    expect_error(f, -EINVAL, "dynamically linked");
+    drop(f);
+}
+
 Test(loader, bad_segments_are_told_apart)
 {
     struct fixture *f = make();
