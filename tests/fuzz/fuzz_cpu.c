@@ -6,7 +6,7 @@
  * watches its ends), no hang. Each program runs twice, with long cached blocks and one instruction at a time without the cache; both
  * runs must end in the same registers, flags, RAM and time.
  *
- * Input: byte 0 mode and CPL, byte 1 the interrupt's period, byte 2 the register seed, then code. Exceptions enter a handler that resumes
+ * Input: byte 0 mode, CPL, CPU model and length of the run, byte 1 the interrupt's period, byte 2 the register seed, then code. Exceptions enter a handler that resumes
  * at the next 16 bytes of the code, so that one fault does not end a program.
  */
 #include <stdlib.h>
@@ -16,21 +16,22 @@
 #include "cpu/cpu.h"
 #include "cpu/exception.h"
 
-#define RAM_SIZE   0x40000u
-#define GDT        0x1000u
-#define IDT        0x2000u
-#define TSS        0x3000u
-#define HANDLER    0x4000u
-#define COUNTER    0x4800u
-#define CODE       0x8000u
-#define CODE_MAX   0x1000u
-#define STACK      0xe000u
-#define KSTACK     0xd000u
-#define PAGES      0x10000u
-#define DEVICE     0xd0000000u
-#define DEVICE_LIN 0x3000u /* offset above RAM_SIZE in the page tables' identity map */
-#define INSNS      20000u
-#define IRQ_VECTOR 0x40
+#define RAM_SIZE    0x40000u
+#define GDT         0x1000u
+#define IDT         0x2000u
+#define TSS         0x3000u
+#define HANDLER     0x4000u
+#define COUNTER     0x4800u
+#define CODE        0x8000u
+#define CODE_MAX    0x1000u
+#define STACK       0xe000u
+#define KSTACK      0xd000u
+#define PAGES       0x10000u
+#define DEVICE      0xd0000000u
+#define DEVICE_LIN  0x3000u /* offset above RAM_SIZE in the page tables' identity map */
+#define INSNS_SHORT 2000u
+#define INSNS_LONG  20000u
+#define IRQ_VECTOR  0x40
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -334,9 +335,10 @@ static struct outcome run(const uint8_t *data, size_t size, bool plain)
 {
     struct rig *rig = rig_new(data, size, plain);
     struct outcome o = {0};
-    while (rig->clock.now < INSNS) {
-        o.stop = cpu_exec(rig->cpu, INSNS);
-        if (o.stop != CPU_STOP_HALTED || rig->clock.next > INSNS) {
+    const vtime_t end = data[0] & 0x80 ? INSNS_LONG : INSNS_SHORT;
+    while (rig->clock.now < end) {
+        o.stop = cpu_exec(rig->cpu, end);
+        if (o.stop != CPU_STOP_HALTED || rig->clock.next > end) {
             break;
         }
         clock_advance(&rig->clock, rig->clock.next);
