@@ -13,7 +13,8 @@
 #include "scope/hash.h"
 #include "scope/stream_internal.h"
 
-#define RECORD_MAX 160 /* 14 numbers of at most 10 bytes, and the flags */
+#define RECORD_MAX  160 /* 14 numbers of at most 10 bytes, and the flags */
+#define BUFFER_SIZE 65536
 
 struct stream_writer {
     FILE *file;
@@ -22,6 +23,8 @@ struct stream_writer {
     uint64_t records;
     uint64_t hash;
     struct stream_state state;
+    size_t used;
+    uint8_t buf[BUFFER_SIZE]; /* encoded, on its way to the file */
 };
 
 uint64_t stream_predict_insns(const struct stream_state *s, uint16_t cpu, vtime_t vtime)
@@ -77,11 +80,22 @@ static uint8_t *put_fixed64(uint8_t *p, uint64_t v)
     return p;
 }
 
-static void write_out(struct stream_writer *w, const void *data, size_t n)
+static void empty_buffer(struct stream_writer *w)
 {
-    if (!w->error && fwrite(data, 1, n, w->file) != n) {
+    if (!w->error && fwrite(w->buf, 1, w->used, w->file) != w->used) {
         w->error = errno ? errno : EIO;
     }
+    w->used = 0;
+}
+
+/* n is at most BUFFER_SIZE. */
+static void write_out(struct stream_writer *w, const void *data, size_t n)
+{
+    if (w->used + n > BUFFER_SIZE) {
+        empty_buffer(w);
+    }
+    memcpy(w->buf + w->used, data, n);
+    w->used += n;
 }
 
 static void write_item(struct stream_writer *w, enum stream_key key, const void *data, size_t n)
@@ -182,9 +196,11 @@ static uint8_t *put_record(uint8_t *p, const struct stream_state *s, const struc
 void stream_write(struct stream_writer *w, const struct irq_record *recs, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        uint8_t buf[RECORD_MAX];
-        uint8_t *p = put_record(buf, &w->state, &recs[i]);
-        write_out(w, buf, (size_t)(p - buf));
+        if (w->used + RECORD_MAX > BUFFER_SIZE) {
+            empty_buffer(w);
+        }
+        uint8_t *p = put_record(w->buf + w->used, &w->state, &recs[i]);
+        w->used = (size_t)(p - w->buf);
         stream_state_update(&w->state, &recs[i]);
         w->hash = hash_record(w->hash, &recs[i]);
         w->records++;
@@ -193,6 +209,7 @@ void stream_write(struct stream_writer *w, const struct irq_record *recs, size_t
 
 void stream_writer_flush(struct stream_writer *w)
 {
+    empty_buffer(w);
     if (fflush(w->file) != 0 && !w->error) {
         w->error = errno;
     }
@@ -211,6 +228,7 @@ int stream_writer_close(struct stream_writer *w, struct stream_end *end, struct 
     p = put_number(p, end->insns);
     p = put_fixed64(p, end->trace_hash);
     write_out(w, buf, (size_t)(p - buf));
+    empty_buffer(w);
     if (fclose(w->file) != 0 && !w->error) {
         w->error = errno;
     }
