@@ -47,7 +47,7 @@ struct intr_source_ops {
     struct intr_ack (*ack)(void *opaque, const struct bus_attrs *attrs);
     /* Fold posted requests into this CPU's local APIC (CPU_INTERRUPT_POLL). */
     void (*fold)(void *opaque);
-    /* Is physical page `page` (gpa >> 12) this CPU's local APIC window now? */
+    /* Does gpa lie in this CPU's local APIC window now? */
     bool (*apic_window)(void *opaque, gpa_t gpa);
     uint64_t (*apic_read)(void *opaque, uint32_t off, unsigned size, const struct bus_attrs *attrs);
     void (*apic_write)(void *opaque, uint32_t off, unsigned size, uint64_t value,

@@ -183,7 +183,7 @@ static void remove_block(struct block_cache *c, struct block *b)
     b->hash_next = c->dropped;
     c->dropped = b;
     c->cpu->blocks_dropped = true;
-    c->cpu->attention |= 1u << 31;
+    c->cpu->attention |= ATTENTION_BLOCKS;
 }
 
 void block_drop(struct cpu *cpu, struct block *b)
@@ -469,7 +469,7 @@ struct block *block_build(struct cpu *cpu, uint64_t lin, gpa_t pa)
     if (c->allocated > CACHE_LIMIT) {
         c->full = true;
         cpu->blocks_dropped = true;
-        cpu->attention |= 1u << 31;
+        cpu->attention |= ATTENTION_BLOCKS;
     }
     return b;
 }
@@ -480,6 +480,7 @@ const struct block *block_clip(struct cpu *cpu, const struct block *b, unsigned 
     irq_check(n >= 1 && n <= b->n);
     memcpy(s, b, sizeof(*s) + n * sizeof(struct insn));
     set_terminator(s, n, b->insns[n - 1].end, true);
+    s->bytes = b->bytes; /* a store to b drops it, and then nothing would watch the copy's bytes */
     return s;
 }
 

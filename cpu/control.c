@@ -2,7 +2,7 @@
 /*
  * Control and debug registers.
  *
- * Intel SDM Vol. 3A (325384), 2.5 "Control Registers", 4.1 "Paging Modes and Control Bits", 4.4.1 "PDPTE Registers", 9.8.5 "Initializing
+ * Intel SDM Vol. 3A (325384), 2.5 "Control Registers", 4.1 "Paging Modes and Control Bits", 4.4.1 "PDPTE Registers", 10.8.5 "Initializing
  * IA-32e Mode", 4.10.4 "Invalidation of TLBs and Paging-Structure Caches"; Vol. 3B, 18.2 "Debug Registers"; Vol. 2, "MOV - Move
  * to/from Control Registers", "LMSW", "CLTS", "INVLPG".
  *
@@ -80,7 +80,7 @@ void cpu_write_cr0(struct cpu *cpu, const struct insn *in, uint64_t value)
     cpu_update_mode(cpu);
 }
 
-/* Bits that this CPU model has. Vol. 3A, 2.5: setting a reserved bit is #GP(0). */
+/* Bits that this CPU model has. Vol. 3A, 2.5 "Control Registers": setting a reserved bit is #GP(0). */
 static uint64_t cr4_valid(const struct cpu_model *m)
 {
     static const struct {

@@ -14,11 +14,6 @@
 #include "cpu/decode.h"
 #include "cpu/mem.h"
 
-#define ATTENTION_EVENT  1u
-#define ATTENTION_CLIP   2u
-#define ATTENTION_TRAP   4u
-#define ATTENTION_BLOCKS (1u << 31)
-
 int cpu_init(struct cpu *cpu, const struct cpu_config *config)
 {
     memset(cpu, 0, sizeof(*cpu));
@@ -190,6 +185,7 @@ void cpu_update_attention(struct cpu *cpu)
     uint32_t attention = look ? ATTENTION_EVENT : 0;
     attention |= cpu->clip_state ? ATTENTION_CLIP : 0;
     attention |= cpu->mode_key & KEY_TF ? ATTENTION_TRAP : 0;
+    attention |= cpu->device_accessed ? ATTENTION_DEVICE : 0;
     attention |= cpu->blocks_dropped ? ATTENTION_BLOCKS : 0;
     cpu->attention = attention;
 }

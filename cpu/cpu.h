@@ -161,6 +161,15 @@ struct x87_state {
     uint8_t xmm[16][16];
 };
 
+/* struct cpu.attention: why the loop must look before the next block. cpu_update_attention() works it out. */
+enum attention {
+    ATTENTION_EVENT = 1u << 0,  /* a request may be deliverable, or its hold untold */
+    ATTENTION_CLIP = 1u << 1,   /* tests clip every run */
+    ATTENTION_TRAP = 1u << 2,   /* EFLAGS.TF */
+    ATTENTION_DEVICE = 1u << 3, /* a device was accessed: the next deadline may have moved */
+    ATTENTION_BLOCKS = 1u << 4, /* dropped blocks wait */
+};
+
 /* How a stack access is made (cpu/mem.h). */
 enum stack_kind {
     STACK_FLAT64,
@@ -267,10 +276,12 @@ struct cpu {
     void *log_opaque;
     unsigned max_block; /* 1-63 */
     bool no_cache;
-    bool in_shadow;      /* the instruction that a shadow protects runs now */
-    bool one_insn;       /* an instruction left its block: run it alone */
-    bool blocks_dropped; /* dead blocks wait to be freed by the loop */
-    uint32_t clip_state; /* tests: != 0 clips every run at a random place (xorshift state) */
+    bool in_shadow;       /* the instruction that a shadow protects runs now */
+    bool in_shadow_ss;    /* and the shadow held debug traps too */
+    bool one_insn;        /* an instruction left its block: run it alone */
+    bool blocks_dropped;  /* dead blocks wait to be freed by the loop */
+    bool device_accessed; /* since the loop last looked */
+    uint32_t clip_state;  /* tests: != 0 clips every run at a random place (xorshift state) */
     int32_t
         probe_fail; /* tests: > 0 counts slow accesses down; at 0 the access leaves its instruction once */
     const struct insn

@@ -25,7 +25,7 @@
 static _Noreturn void raise_fault(struct cpu *cpu, const struct insn *in)
 {
     cpu->fault_in = in;
-    longjmp(cpu->jmp, 1);
+    longjmp(cpu->jmp, JUMP_FAULT);
 }
 
 _Noreturn void cpu_fault(struct cpu *cpu, const struct insn *in, uint8_t vector)
@@ -76,7 +76,7 @@ _Noreturn void cpu_unmodelled(struct cpu *cpu, const struct insn *in, const char
     }
     cpu->stop = CPU_STOP_UNMODELLED;
     cpu->fault_in = in;
-    longjmp(cpu->jmp, 2);
+    longjmp(cpu->jmp, JUMP_UNMODELLED);
 }
 
 enum fault_class {
@@ -129,6 +129,11 @@ void cpu_deliver_event(struct cpu *cpu, const struct insn *in, const struct cpu_
     cpu->in_delivery = true;
     cpu_deliver(cpu, in, &cpu->delivering);
     cpu->in_delivery = false;
+    if (irq_unlikely(cpu->shadow)) {
+        /* A shadow protects the instruction that was interrupted, not the handler's first. */
+        cpu->shadow = cpu->shadow_ss = false;
+        cpu_update_attention(cpu);
+    }
 }
 
 void cpu_handle_fault(struct cpu *cpu)
@@ -177,5 +182,6 @@ void cpu_handle_fault(struct cpu *cpu)
 void cpu_debug_trap(struct cpu *cpu, uint64_t dr6)
 {
     cpu->fault = (struct cpu_exception){.vector = VEC_DB, .type = CPU_EVENT_EXCEPTION, .dr6 = dr6};
+    cpu->halted = false; /* "a debug exception" ends HLT. SDM Vol. 2, "HLT" */
     cpu_handle_fault(cpu);
 }

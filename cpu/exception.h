@@ -29,8 +29,8 @@ void cpu_deliver(struct cpu *cpu, const struct insn *in, const struct cpu_except
 /* A trap that is due after an instruction (TF single step, data breakpoints): raises #DB with these DR6 bits. */
 void cpu_debug_trap(struct cpu *cpu, uint64_t dr6);
 /*
- * The slow path between blocks: a straight list of the priorities of SDM Vol. 3A, table 6-2 "Priority Among Simultaneous Exceptions and
- * Interrupts". Services at most one event. Returns true if it did something (the loop polls again). Emits holds when a reason changes.
+ * The slow path between blocks: a straight list of the priorities of SDM Vol. 3A, table 6-2 "Priority Among Concurrent
+ * Events". Services at most one event. Returns true if it did something (the loop polls again). Emits holds when a reason changes.
  */
 bool x86_exec_interrupt(struct cpu *cpu);
 

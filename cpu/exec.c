@@ -4,8 +4,8 @@
  *
  * Nothing becomes deliverable inside a block: blocks end after every instruction that can change deliverability, time, mode or
  * translation, and are clipped where the budget ends (next deadline or the caller's limit). So an interrupt is taken at the same
- * instruction whatever the block length, with the cache or without. SDM Vol. 3A, 6.7 "Nonmaskable Interrupt", 6.8.1 "Masking
- * Maskable Hardware Interrupts" and table 6-2 give the order; cpu/interrupt.c holds it.
+ * instruction whatever the block length, with the cache or without. SDM Vol. 3A, 6.7 "Nonmaskable Interrupt (NMI)", 6.8.1 "Masking
+ * Maskable Hardware Interrupts" and table 6-2 "Priority Among Concurrent Events" give the order; cpu/interrupt.c holds it.
  *
  * The budget counts instructions to `time_end`. A block is charged at its entry; leaving early refunds. Handlers hand on by tail calls and
  * blocks link to each other the same way, so the loop below is reached only when there is something to look at.
@@ -17,13 +17,6 @@
 #include "cpu/exception.h"
 #include "cpu/mem.h"
 #include "cpu/mmu.h"
-
-/* Values that longjmp brings to the loop. 1 and 2 are raised by cpu/exception.c. */
-enum exec_jump {
-    JUMP_FAULT = 1,
-    JUMP_UNMODELLED = 2,
-    JUMP_LEAVE = 3
-};
 
 #define BUDGET_MAX (1ll << 40)
 
@@ -322,11 +315,13 @@ static void run_insns(struct cpu *cpu, const struct block *run)
 #endif
 }
 
-/* INT n and friends clear TF on their way in: no single-step trap after them. SDM Vol. 3A, 17.3.1.4 "Single-Step Exception Condition". */
-static bool traps_after(unsigned op)
+/* INT n and friends clear TF on their way in: no single-step trap after them. SDM Vol. 3A, 18.3.1.4 "Single-Step Exception Condition". */
+static bool traps_after(const struct cpu *cpu, unsigned op)
 {
-    return op != OP_INT && op != OP_INT3 && op != OP_INTO && op != OP_INT1 && op != OP_SYSCALL &&
-           op != OP_SYSENTER;
+    if (op == OP_INTO) {
+        return cpu->eflags & EFLAGS_TF; /* not taken */
+    }
+    return op != OP_INT && op != OP_INT3 && op != OP_INT1 && op != OP_SYSCALL && op != OP_SYSENTER;
 }
 
 /* Set the budget to the next thing that may need a look: the next deadline or the limit. At least one instruction. */
@@ -358,7 +353,6 @@ static void run_block(struct cpu *cpu)
     struct block *b = find_block(cpu);
     unsigned n = b->n;
     bool shadow = cpu->shadow;
-    bool shadow_ss = cpu->shadow_ss;
     bool tf = cpu->mode_key & KEY_TF;
     if (irq_unlikely(shadow || cpu->one_insn || tf)) {
         n = 1;
@@ -377,6 +371,7 @@ static void run_block(struct cpu *cpu)
     cpu->one_insn = false;
     if (shadow) {
         cpu->in_shadow = true;
+        cpu->in_shadow_ss = cpu->shadow_ss;
         cpu->shadow = false;
         cpu->shadow_ss = false;
     }
@@ -386,7 +381,11 @@ static void run_block(struct cpu *cpu)
         cpu->in_shadow = false;
         cpu_update_attention(cpu);
     }
-    if (irq_unlikely(tf) && !shadow_ss && !cpu->shadow_ss && traps_after(op)) {
+    /*
+     * A load of SS puts its trap off to the boundary behind the next instruction. SDM Vol. 3A, 6.8.3 "Masking Exceptions and Interrupts
+     * When Switching Stacks".
+     */
+    if (irq_unlikely(tf) && !cpu->shadow_ss && traps_after(cpu, op)) {
         ensure_budget(cpu);
         cpu_debug_trap(cpu, 1u << 14);
     }
@@ -395,6 +394,7 @@ static void run_block(struct cpu *cpu)
 /* Something asks for a look between blocks. Returns true if the loop shall poll again before the next block. */
 static bool look(struct cpu *cpu)
 {
+    cpu->device_accessed = false;
     if (cpu->blocks_dropped) {
         block_free_dropped(cpu);
         cpu_update_attention(cpu);
@@ -421,6 +421,7 @@ static void come_back(struct cpu *cpu, int jump)
     if (cpu->in_shadow) {
         cpu->in_shadow = false;
         cpu->shadow = jump == JUMP_LEAVE;
+        cpu->shadow_ss = cpu->shadow && cpu->in_shadow_ss;
         cpu_update_attention(cpu);
     }
     ensure_budget(cpu);

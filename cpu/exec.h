@@ -8,6 +8,13 @@
 #include "cpu/cpu.h"
 #include "cpu/insn.h"
 
+/* Values that longjmp brings to the loop. */
+enum exec_jump {
+    JUMP_FAULT = 1,
+    JUMP_UNMODELLED = 2,
+    JUMP_LEAVE = 3
+};
+
 static inline uint64_t insn_rip(const struct cpu *cpu, const struct insn *in)
 {
     return cpu->rip + in->end - in->len;
@@ -16,6 +23,13 @@ static inline uint64_t insn_rip(const struct cpu *cpu, const struct insn *in)
 static inline uint64_t insn_next_rip(const struct cpu *cpu, const struct insn *in)
 {
     return cpu->rip + in->end;
+}
+
+/* Do bytes at [pa, pa+len) belong to the block that `in` stands in? */
+static inline bool insn_in_own_block(const struct insn *in, gpa_t pa, unsigned len)
+{
+    const struct block *b = insn_block(in);
+    return pa < b->pa + b->bytes && pa + len > b->pa;
 }
 
 /* Virtual time at which `in` executes; exact inside blocks. in == NULL: between blocks. */
@@ -39,10 +53,10 @@ static inline void cpu_charge(struct cpu *cpu, uint64_t n)
     cpu->budget -= (int64_t)n;
 }
 
-/* Iterations that a REP instruction (last of its block) may make before the next deadline: at least 1. */
+/* Iterations that a REP instruction (last of its block) may make before the next look is due: at least 1. A shadow ends after one. */
 static inline uint64_t cpu_rep_room(const struct cpu *cpu)
 {
-    if (cpu->budget <= 0 || (cpu->mode_key & KEY_TF)) {
+    if (cpu->budget <= 0 || cpu->in_shadow || (cpu->mode_key & KEY_TF)) {
         return 1;
     }
     return (uint64_t)cpu->budget + 1;

@@ -93,7 +93,7 @@ struct call_gate {
     unsigned params; /* to copy */
 };
 
-/* Vol. 3A, 5.8.3 "Call Gates", and 5.8.3.1 "IA-32e Mode Call Gates". */
+/* Vol. 3A, 5.8.3 "Call Gates" and 5.8.3.1 "IA-32e Mode Call Gates". */
 static struct call_gate read_call_gate(struct cpu *cpu, const struct insn *in, uint16_t sel,
                                        uint64_t d, uint64_t addr)
 {
@@ -113,7 +113,7 @@ static struct call_gate read_call_gate(struct cpu *cpu, const struct insn *in, u
         g.off |= (d >> 32) & 0xffff0000;
     }
     if (cpu->long_mode) {
-        uint16_t limit = sel & 4 ? (uint16_t)cpu->ldtr.limit : cpu->gdtr.limit;
+        uint32_t limit = sel & 4 ? cpu->ldtr.limit : cpu->gdtr.limit;
         if ((sel & 0xfff8u) + 15 > limit) {
             cpu_fault_err(cpu, in, VEC_GP, SEL_ERROR(sel));
         }

@@ -2,7 +2,7 @@
 /*
  * Instructions that enter handlers or decide who may interrupt: INT, CLI, STI, PUSHF, POPF, HLT, PAUSE.
  *
- * Intel SDM Vol. 2 (325383), pages of these names; Vol. 3A (325384), 6.8 "Enabling and Disabling Interrupts", 16.2.7 "Sensitive
+ * Intel SDM Vol. 2 (325383), pages of these names; Vol. 3A (325384), 6.8 "Enabling and Disabling Interrupts", 21.2.7 "Sensitive
  * Instructions".
  *
  * Modelled: IOPL and virtual-8086 rules, the shadow of STI, HLT.

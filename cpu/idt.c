@@ -3,14 +3,14 @@
  * Into the handler: the IVT of real-address mode and the IDT's gates.
  *
  * Intel SDM Vol. 3A (325384), 6.12 "Exception and Interrupt Handling", 6.13 "Error Code", 6.14 "Exception and Interrupt Handling in
- * 64-bit Mode", 16.3 "Interrupt and Exception Handling in Virtual-8086 Mode"; Vol. 2, "INT n/INTO/INT3/INT1".
+ * 64-bit Mode", 21.3 "Interrupt and Exception Handling in Virtual-8086 Mode"; Vol. 2, "INT n/INTO/INT3/INT1".
  *
  * Modelled: IVT; 16- and 32-bit interrupt and trap gates with and without a change of privilege, from virtual-8086 mode too; 64-bit
  * gates with the interrupt stack table. All checks come before the first change; the whole frame is probed before its first byte is
  * stored, so a delivery that faults has changed nothing but accessed bits.
  * Not modelled: task gates (the run ends with a message), shadow stacks, FRED.
  * Error codes name the gate as vector * 8 + 2; the EXT bit is added by cpu_handle_fault().
- * Readings taken: a non-canonical RSP from the TSS or in use is #SS with a selector of 0 (6.14.2 and Vol. 2, "INT n").
+ * Readings taken: a non-canonical RSP from the TSS or in use is #SS with a selector of 0 (6.14.2 "64-Bit Mode Stack Frame" and Vol. 2, "INT n").
  * Deviations: RF is set in the image for faults only, not when an interrupt arrives between the iterations of a REP.
  */
 #include "cpu/exception.h"
@@ -29,7 +29,7 @@ struct entry {
     bool interrupt_gate; /* clears IF */
 };
 
-/* Fault-class exceptions push RF = 1: all but #DB (here always a trap), #BP, #OF, #DF and #MC. Vol. 3B, 18.3.1.1. */
+/* Fault-class exceptions push RF = 1: all but #DB (here always a trap), #BP, #OF, #DF and #MC. Vol. 3B, 18.3.1.1 "Instruction-Breakpoint Exception Condition". */
 static bool pushes_rf(const struct cpu_exception *ev)
 {
     return ev->type == CPU_EVENT_EXCEPTION && ev->vector != VEC_DB && ev->vector != VEC_BP &&
@@ -282,7 +282,7 @@ static uint16_t read_gate_64(struct cpu *cpu, const struct insn *in, const struc
     return (uint16_t)(gate >> 16);
 }
 
-/* 64-bit gates. Vol. 2, "INT n", and Vol. 3A, 6.14. */
+/* 64-bit gates. Vol. 2, "INT n", and Vol. 3A, 6.14 "Exception and Interrupt Handling in 64-bit Mode". */
 static void deliver_64(struct cpu *cpu, const struct insn *in, const struct cpu_exception *ev,
                        struct entry *e)
 {

@@ -88,7 +88,6 @@ struct block {
     struct block *page_next; /* other blocks of the same physical page */
     uint64_t pa;             /* physical address of the first byte */
     uint32_t key;            /* mode key (struct cpu.mode_key) */
-    uint32_t heat;           /* times entered through the loop */
     uint8_t cap;             /* instructions that its memory holds, for reuse */
     uint16_t n;              /* instructions */
     uint16_t bytes;          /* guest bytes */

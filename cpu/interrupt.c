@@ -3,12 +3,12 @@
  * Requests from outside: who may be served between two instructions, and what holds the others.
  *
  * Intel SDM Vol. 3A (325384), 6.7 "Nonmaskable Interrupt (NMI)", 6.8 "Enabling and Disabling Interrupts", table 6-2 "Priority
- * Among Concurrent Events"; 8.4 "Multiple-Processor (MP) Initialization" for INIT; Vol. 2, "STI", "HLT", "MOV".
+ * Among Concurrent Events"; 9.4 "Multiple-Processor (MP) Initialization" for INIT; Vol. 2, "STI", "HLT", "MOV".
  *
  * Modelled: maskable interrupts (the vector is asked for at the moment of acceptance), NMI with its latch and the blocking until
  * IRET, INIT of the bootstrap processor, the shadows of STI and of loads of SS, waking from HLT.
  * Not modelled: SMI and SMM, INIT of application processors (the run ends with a message). A SIPI to a processor that does not
- * wait for one is dropped, as Vol. 3A 8.4.2 says.
+ * wait for one is dropped, as Vol. 3A, 9.4.2 "MP Initialization Protocol Requirements and Restrictions", says.
  * Readings taken: the shadow of STI holds back maskable interrupts only, that of a load of SS also NMI and debug traps. A
  * request that is held while two reasons apply is told with one: NMI's blocking before all, the shadow before IF.
  * hold.since for IF = 0 is the instruction that cleared it, or the handler that an interrupt gate led to.

@@ -3,7 +3,7 @@
  * IRET: out of the handler.
  *
  * Intel SDM Vol. 2 (325383), "IRET/IRETD/IRETQ"; Vol. 3A (325384), 6.12.1 "Exception- or Interrupt-Handler Procedures", 6.14.3 "IRET
- * in IA-32e Mode", 16.2 "Virtual-8086 Mode".
+ * in IA-32e Mode", 21.2 "Virtual-8086 Mode".
  *
  * Modelled: real-address mode; virtual-8086 mode with IOPL 3; protected mode to the same and to an outer privilege level, with
  * 16- and 32-bit operands, to virtual-8086 mode; IA-32e mode with 16-, 32- and 64-bit operands; NMI unblocking.

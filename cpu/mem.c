@@ -43,12 +43,6 @@ static void count_probe(struct cpu *cpu, const struct insn *in)
     }
 }
 
-static bool writes_own_block(const struct insn *in, gpa_t pa, unsigned len)
-{
-    const struct block *b = insn_block(in);
-    return pa < b->pa + b->bytes && pa + len > b->pa;
-}
-
 /* Everything that must hold before [lin, lin+len) inside one page is touched. Returns the entry. */
 static struct tlb_entry *check_part(struct cpu *cpu, const struct insn *in, uint64_t lin,
                                     unsigned len, unsigned flags)
@@ -63,7 +57,7 @@ static struct tlb_entry *check_part(struct cpu *cpu, const struct insn *in, uint
         cpu_leave_unless_last(cpu, in);
     } else if (flags & MEM_WRITE) {
         gpa_t pa = (e->pa & ~0xfffull) | (lin & 0xfff);
-        if (writes_own_block(in, pa, len)) {
+        if (insn_in_own_block(in, pa, len)) {
             cpu_leave_unless_last(cpu, in);
         }
     }
@@ -79,9 +73,20 @@ void mem_probe(struct cpu *cpu, const struct insn *in, uint64_t lin, unsigned le
     }
 }
 
+/*
+ * A device may move the next deadline, so the loop must work out the budget again before the next block. Such an access is the last
+ * of its block, but the block may end by its length and would hand on to the next.
+ */
+static void note_device_access(struct cpu *cpu)
+{
+    cpu->device_accessed = true;
+    cpu->attention |= ATTENTION_DEVICE;
+}
+
 static uint64_t phys_read(struct cpu *cpu, const struct insn *in, gpa_t pa, unsigned size)
 {
     struct bus_attrs attrs = cpu_attrs(cpu, in);
+    note_device_access(cpu);
     if (cpu->intr && cpu->intr->apic_window(cpu->intr_opaque, pa)) {
         return cpu->intr->apic_read(cpu->intr_opaque, (uint32_t)(pa & 0xfff), size, &attrs);
     }
@@ -92,6 +97,7 @@ static void phys_write(struct cpu *cpu, const struct insn *in, gpa_t pa, unsigne
                        uint64_t value)
 {
     struct bus_attrs attrs = cpu_attrs(cpu, in);
+    note_device_access(cpu);
     if (cpu->intr && cpu->intr->apic_window(cpu->intr_opaque, pa)) {
         cpu->intr->apic_write(cpu->intr_opaque, (uint32_t)(pa & 0xfff), size, value, &attrs);
     } else {

@@ -96,7 +96,7 @@ MEM_DEFINE_RMW(64, 8)
 
 /* Offset (without segment) of the memory operand, masked to the address size. */
 uint64_t mem_ea_offset(const struct cpu *cpu, const struct insn *in);
-/* Linear address of [seg:off], all checks of SDM Vol. 3A, 5.3 "Limit Checking" and 5.5; faults with #GP(0) or #SS(0). flags: MEM_READ or MEM_WRITE. */
+/* Linear address of [seg:off], all checks of SDM Vol. 3A, 5.3 "Limit Checking" and 5.4 "Type Checking"; faults with #GP(0) or #SS(0). flags: MEM_READ or MEM_WRITE. */
 uint64_t mem_segment(struct cpu *cpu, const struct insn *in, unsigned seg, uint64_t off,
                      unsigned size, unsigned flags);
 uint64_t mem_ea_general(struct cpu *cpu, const struct insn *in, unsigned size, unsigned flags);

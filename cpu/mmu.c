@@ -11,12 +11,15 @@
  *
  * Not modelled: PCID, SMEP, SMAP, protection keys, 5-level paging (the control register bits are refused), memory types.
  *
- * Deviations: paging structures outside RAM read as all ones (a reserved-bit fault); hardware would read the device.
+ * Deviations: paging structures outside RAM read as all ones (a reserved-bit fault where the format has reserved bits); hardware would
+ * read the device.
  */
 #include "cpu/mmu.h"
 
 #include "bus/assert.h"
 #include "cpu/exception.h"
+#include "cpu/exec.h"
+#include "cpu/segment.h"
 
 #define PTE_P                0x001ull
 #define PTE_W                0x002ull
@@ -92,6 +95,18 @@ static void walk_note(struct walk *w, gpa_t pa, uint64_t entry)
     w->user = w->user && (entry & PTE_U);
 }
 
+/*
+ * Bits of a 4 MiB page's entry that must be 0. SDM Vol. 3A, 4.3 "32-Bit Paging": with PSE-36 bits 20:13 are physical bits 39:32 as far
+ * as the CPU has them; bit 21 is reserved always.
+ */
+static uint32_t reserved_pse(const struct cpu_model *m)
+{
+    unsigned bits = !(m->f1_edx & F1D_PSE36) || m->phys_bits < 32 ? 32
+                    : m->phys_bits > 40                           ? 40
+                                                                  : m->phys_bits;
+    return 0x3fe000u & ~((1u << (bits - 32 + 13)) - 1);
+}
+
 /* 32-bit paging. SDM Vol. 3A, 4.3 "32-Bit Paging". Returns error bits (PF_P and PF_RSVD), or -1 for a good translation. */
 static int walk_32(const struct cpu *cpu, uint64_t lin, struct walk *w)
 {
@@ -103,8 +118,7 @@ static int walk_32(const struct cpu *cpu, uint64_t lin, struct walk *w)
     }
     walk_note(w, pa, e);
     if ((e & PTE_PS) && (cpu->cr4 & CR4_PSE)) {
-        /* PSE-36: bits 20:13 are physical bits 39:32; bit 21 is reserved. */
-        if (e & (1u << 21)) {
+        if (e & reserved_pse(cpu->model)) {
             return PF_P | PF_RSVD;
         }
         w->large = 2;
@@ -201,7 +215,8 @@ static int walk_tables(const struct cpu *cpu, uint64_t lin, struct walk *w)
     return r;
 }
 
-static void set_entry_bits(struct cpu *cpu, const struct walk *w, unsigned i, uint64_t bits)
+static void set_entry_bits(struct cpu *cpu, const struct insn *in, const struct walk *w, unsigned i,
+                           uint64_t bits)
 {
     uint64_t e = read_entry(cpu, w->entry_pa[i], w->entry_size);
     if ((e & bits) == bits) {
@@ -210,6 +225,10 @@ static void set_entry_bits(struct cpu *cpu, const struct walk *w, unsigned i, ui
     uint8_t *p = bus_ram_ptr(cpu->bus, w->entry_pa[i], w->entry_size);
     if (!p) {
         return;
+    }
+    if (in && insn_in_own_block(in, w->entry_pa[i], w->entry_size)) {
+        cpu_leave_unless_last(
+            cpu, in); /* the bit is set in an instruction that comes later in this block */
     }
     e |= bits;
     bus_ram_written(cpu->bus, w->entry_pa[i], w->entry_size);
@@ -246,7 +265,7 @@ static void translate(struct cpu *cpu, const struct insn *in, uint64_t lin, unsi
     }
     for (unsigned i = 0; i < w->n; i++) {
         bool leaf = i + 1 == w->n;
-        set_entry_bits(cpu, w, i, leaf && write ? PTE_A | PTE_D : PTE_A);
+        set_entry_bits(cpu, in, w, i, leaf && write ? PTE_A | PTE_D : PTE_A);
     }
     *can_write = (!wp || w->writable) && (write || (w->leaf & PTE_D));
 }

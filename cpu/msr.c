@@ -2,8 +2,8 @@
 /*
  * Model-specific registers and the time stamp counter.
  *
- * Intel SDM Vol. 4 (335592), chapter 2 "Model-Specific Registers (MSRs)"; Vol. 3A (325384), 11.11 "Memory Type Range Registers (MTRRs)",
- * 11.12 "Page Attribute Table (PAT)"; Vol. 3B, 17.17 "Time-Stamp Counter"; AMD APM Vol. 2 (24593), 3.1.7 "Extended Feature Enable
+ * Intel SDM Vol. 4 (335592), chapter 2 "Model-Specific Registers (MSRs)"; Vol. 3A (325384), 12.11 "Memory Type Range Registers (MTRRs)",
+ * 12.12 "Page Attribute Table (PAT)"; Vol. 3B, 18.17 "Time-Stamp Counter"; AMD APM Vol. 2 (24593), 3.1.7 "Extended Feature Enable
  * Register (EFER)".
  *
  * Modelled: EFER, the system call registers, FS, GS and kernel GS base, SYSENTER, APIC_BASE, TSC (one per nanosecond of virtual time),
@@ -153,7 +153,10 @@ static uint64_t *mtrr_storage(struct cpu *cpu, uint32_t n)
     return n == MSR_MTRR_DEF_TYPE ? &cpu->mtrr_def_type : NULL;
 }
 
-/* Each byte one of UC, WC, WT, WP, WB, and UC- for the PAT. Vol. 3A, tables 11-8 and 11-10. */
+/*
+ * Each byte one of UC, WC, WT, WP, WB, and UC- for the PAT. Vol. 3A, tables 12-8 "Memory Types That Can Be Encoded in MTRRs" and
+ * 12-10 "Memory Types That Can Be Encoded With PAT".
+ */
 static bool memory_types_valid(uint64_t v, uint32_t allowed)
 {
     for (unsigned i = 0; i < 8; i++) {

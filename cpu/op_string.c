@@ -16,7 +16,8 @@
  * interrupts are polled between them.
  *
  * Not modelled: nothing known.
- * Deviations: none known.
+ * Deviations: a fault in the middle of REPE/REPNE CMPS or SCAS finds the flags of the last finished
+ * iteration; the manual restores those from before the instruction.
  */
 #include "cpu/op_arith.h"
 

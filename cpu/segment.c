@@ -2,8 +2,8 @@
 /*
  * Segmentation: descriptor fetch, loads of segment registers, LDTR and TR, stacks from the TSS, frames.
  *
- * Intel SDM Vol. 3A (325384), chapter 3 "Protected-Mode Memory Management", chapter 5 "Protection", 7.2.1 "Task-State Segment
- * (TSS)", 7.7 "Task Management in 64-bit Mode"; Vol. 2, "MOV", "POP", "LLDT", "LTR".
+ * Intel SDM Vol. 3A (325384), chapter 3 "Protected-Mode Memory Management", chapter 5 "Protection", 8.2.1 "Task-State Segment
+ * (TSS)", 8.7 "Task Management in 64-bit Mode"; Vol. 2, "MOV", "POP", "LLDT", "LTR".
  *
  * Modelled: GDT and LDT, all checks of a segment load in the manual's order, the accessed bit, null selectors, expand-down
  * stacks, 16-bit stack pointers that wrap, stacks from 16-, 32- and 64-bit TSSs, the interrupt stack table.
@@ -251,12 +251,11 @@ void seg_load_ldtr(struct cpu *cpu, const struct insn *in, uint16_t sel)
     if (!(attr & SEG_P)) {
         cpu_fault_err(cpu, in, VEC_NP, SEL_ERROR(sel));
     }
-    cpu->ldtr = seg_from_desc(sel, d);
-    cpu->ldtr.base |= upper;
-    if (!cpu_canonical(cpu->ldtr.base)) {
-        cpu->ldtr.attr = SEG_UNUSABLE;
+    if (!cpu_canonical(upper | seg_desc_base(d))) {
         cpu_fault_err(cpu, in, VEC_GP, SEL_ERROR(sel));
     }
+    cpu->ldtr = seg_from_desc(sel, d);
+    cpu->ldtr.base |= upper;
 }
 
 void seg_load_tr(struct cpu *cpu, const struct insn *in, uint16_t sel)

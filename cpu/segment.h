@@ -141,7 +141,7 @@ void seg_load(struct cpu *cpu, const struct insn *in, unsigned seg, uint16_t sel
 void seg_set_real(struct cpu *cpu, unsigned seg, uint16_t sel);
 /* Null a data segment register; its base stays as it was. */
 void seg_set_null(struct cpu_segment *s, uint16_t sel);
-/* Return to an outer level: DS, ES, FS, GS that the new CPL may not use become null. SDM Vol. 3A, 5.8.6. */
+/* Return to an outer level: DS, ES, FS, GS that the new CPL may not use become null. SDM Vol. 3A, 5.8.6 "Returning from a Called Procedure". */
 void seg_drop_privileged(struct cpu *cpu);
 /*
  * Checks for a new stack segment that comes with a change to `cpl` (from a TSS, or from a frame); vector is the fault for a bad selector

@@ -398,7 +398,10 @@ static uint8_t simd_opcode(const struct cpu *cpu, const struct insn *in, bool *p
     return 0;
 }
 
-/* MMX, SSE, SSE2. Vol. 3A, 13.1.1 and table 2-2: #UD by CR0.EM and CR4.OSFXSR, then #NM by CR0.TS. */
+/*
+ * MMX, SSE, SSE2: #UD by CR0.EM and CR4.OSFXSR, then #NM by CR0.TS. Vol. 3A, 14.1 "Providing Operating System Support for SSE
+ * Extensions".
+ */
 static const struct insn *op_simd(struct cpu *cpu, const struct insn *in)
 {
     bool prefixed;

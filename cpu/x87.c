@@ -700,7 +700,7 @@ static const struct insn *op_x87_register(struct cpu *cpu, const struct insn *in
     INSN_RETURN INSN_NEXT(cpu, in);
 }
 
-/* FWAIT minds TS only with MP. Vol. 3A, table 9-3. */
+/* FWAIT minds TS only with MP. Vol. 3A, table 10-3 "EM and MP Flags Interpretation". */
 static const struct insn *op_fwait(struct cpu *cpu, const struct insn *in)
 {
     if ((cpu->cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS)) {

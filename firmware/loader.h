@@ -119,8 +119,18 @@ gpa_t loader_allocate(struct loader_image *image, const struct bus *bus, gpa_t l
 /* Place and copy the modules behind the kernel. -ENOSPC if they do not fit. */
 int loader_place_modules(const struct loader_request *request, struct bus *bus,
                          struct loader_image *image, struct error *err);
-/* Place and copy boot information whose own address is not in it; info_gpa gets the address. */
+/* A free place for boot information, below 1 MiB if there is room, and claim it. 0 = none. */
 gpa_t loader_allocate_info(struct loader_image *image, const struct bus *bus, uint64_t len);
+/* What the address fields of a multiboot header say. load_end 0: the rest of the file from offset on; bss_end 0: no zeros behind it. */
+struct loader_addresses {
+    const char *header; /* for messages */
+    uint64_t offset;    /* in the file, not behind its end */
+    uint64_t load, load_end, bss_end;
+};
+/* Load a file as they say. -EINVAL with err filled if the file is too short, or RAM is not free there. */
+int loader_load_addresses(const struct loader_request *request, struct bus *bus,
+                          struct loader_image *image, const struct loader_addresses *where,
+                          struct error *err);
 void loader_copy(struct bus *bus, gpa_t gpa, const void *data, uint64_t len);
 void loader_zero(struct bus *bus, gpa_t gpa, uint64_t len);
 /* Add a sentence to what the user should know. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Kernels without a boot header: an ELF file is entered at its entry point, raw bytes where the user says. The entry states are the
- * tables flat32_entry and flat64_entry; Intel SDM Vol. 3A (order no. 325384), 9.9.1 "Switching to Protected Mode", 9.8.5 "Initializing
+ * tables flat32_entry and flat64_entry; Intel SDM Vol. 3A (order no. 325384), 10.9.1 "Switching to Protected Mode", 10.8.5 "Initializing
  * IA-32e Mode".
  *
  * Modelled: nothing but the image and the state; such a kernel is told nothing about memory or arguments.

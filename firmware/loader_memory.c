@@ -144,6 +144,37 @@ void loader_copy(struct bus *bus, gpa_t gpa, const void *data, uint64_t len)
     irq_assert(done == len);
 }
 
+int loader_load_addresses(const struct loader_request *request, struct bus *bus,
+                          struct loader_image *image, const struct loader_addresses *where,
+                          struct error *err)
+{
+    const char *name = request->name;
+    uint64_t load = where->load, load_end = where->load_end, bss_end = where->bss_end;
+    uint64_t length = request->size - where->offset;
+    if (load_end != 0) {
+        if (load_end < load || load_end - load > length) {
+            return error_set(
+                err, -EINVAL,
+                "%s: truncated: the %s loads 0x%llx-0x%llx, the file has 0x%llx bytes for it", name,
+                where->header, (unsigned long long)load, (unsigned long long)load_end,
+                (unsigned long long)length);
+        }
+        length = load_end - load;
+    }
+    uint64_t total = bss_end > load + length ? bss_end - load : length;
+    if (total == 0 || !loader_is_free_ram(bus, load, total)) {
+        return error_set(err, -EINVAL, "%s: %s: 0x%llx bytes at 0x%llx lie outside RAM", name,
+                         where->header, (unsigned long long)total, (unsigned long long)load);
+    }
+    int rc = loader_claim(image, name, "image", load, total, err);
+    if (rc < 0) {
+        return rc;
+    }
+    loader_copy(bus, load, request->data + where->offset, length);
+    loader_zero(bus, load + length, total - length);
+    return 0;
+}
+
 /* RAM is zero at first and mostly stays untouched: looking costs less than writing. */
 void loader_zero(struct bus *bus, gpa_t gpa, uint64_t len)
 {

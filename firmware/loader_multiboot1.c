@@ -71,29 +71,15 @@ static int load_by_addresses(const struct loader_request *request, struct bus *b
                          name, (unsigned long long)load, (unsigned long long)header_addr);
     }
     uint64_t offset = at - (header_addr - load);
-    uint64_t length = request->size - offset; /* load_end_addr 0: the whole file */
-    if (load_end != 0) {
-        if (load_end < load || load_end - load > length) {
-            return error_set(err, -EINVAL,
-                             "%s: truncated: the multiboot header loads 0x%llx-0x%llx, the file "
-                             "has 0x%llx bytes for it",
-                             name, (unsigned long long)load, (unsigned long long)load_end,
-                             (unsigned long long)length);
-        }
-        length = load_end - load;
-    }
-    uint64_t total = bss_end > load + length ? bss_end - load : length;
-    if (total == 0 || !loader_is_free_ram(bus, load, total)) {
-        return error_set(err, -EINVAL,
-                         "%s: multiboot header: 0x%llx bytes at 0x%llx lie outside RAM", name,
-                         (unsigned long long)total, (unsigned long long)load);
-    }
-    int rc = loader_claim(image, name, "image", load, total, err);
+    const struct loader_addresses where = {.header = "multiboot header",
+                                           .offset = offset,
+                                           .load = load,
+                                           .load_end = load_end,
+                                           .bss_end = bss_end};
+    int rc = loader_load_addresses(request, bus, image, &where, err);
     if (rc < 0) {
         return rc;
     }
-    loader_copy(bus, load, request->data + offset, length);
-    loader_zero(bus, load + length, total - length);
     image->info.entry = image->info.entry_elf = entry;
     return 0;
 }

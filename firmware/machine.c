@@ -545,6 +545,11 @@ int machine_trace_listen(struct machine *m,
                          void (*drain)(void *opaque, const struct irq_record *recs, size_t n),
                          void *opaque)
 {
+    /* Frames and contexts that an earlier listener was told of mean nothing to this one. */
+    for (unsigned i = 0; i < m->board.ncpus; i++) {
+        m->board.cpu[i]->nframes = 0;
+        m->board.cpu[i]->cur_cause = 0;
+    }
     return trace_listen(&m->board.trace, drain, opaque);
 }
 

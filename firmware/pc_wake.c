@@ -15,7 +15,7 @@
 
 #define REG_B_ENABLES 0x70 /* PIE, AIE, UIE. MC146818A, "Register B" */
 #define RTC_REG_B     0x0b
-#define IER_ERBFI     0x01 /* PC16550D, 8.6.7 "Interrupt Enable Register" */
+#define IER_ERBFI     0x01 /* PC16550D, "Interrupt Enable Register" */
 #define LVT_MASKED    (1u << 16)
 #define SVR_ENABLE    (1u << 8)
 

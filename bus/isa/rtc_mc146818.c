@@ -252,10 +252,19 @@ static bool alarm_field_matches(uint8_t alarm, uint8_t value)
     return (alarm & ALARM_ANY) == ALARM_ANY || alarm == value;
 }
 
+/* Is there a second or minute that this alarm byte matches? */
+static bool alarm_field_possible(const struct rtc_mc146818 *r, uint8_t alarm)
+{
+    unsigned v = decode(r, alarm);
+    return (alarm & ALARM_ANY) == ALARM_ANY || (v < 60 && encode(r, v) == alarm);
+}
+
 /* Start of the first second after that of t in which the alarm matches; VTIME_NEVER if none does. "Time, Calendar and Alarm Locations". */
 static vtime_t next_alarm(const struct rtc_mc146818 *r, vtime_t t)
 {
-    if (!is_running(r)) {
+    /* An impossible byte would otherwise be found so only after two days of seconds, at each access. */
+    if (!is_running(r) || !alarm_field_possible(r, r->ram[RTC_SECONDS_ALARM]) ||
+        !alarm_field_possible(r, r->ram[RTC_MINUTES_ALARM])) {
         return VTIME_NEVER;
     }
     int64_t sec = time_at(r, t) + 1;

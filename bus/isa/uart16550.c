@@ -17,7 +17,7 @@
  * - Character timeout is exact in virtual time: four character times at the programmed divisor and format.
  *
  * As wired in a PC: OUT2 gates the INTR pin onto the bus. With MCR bit 3 clear, or in loopback (which forces the OUT2 pin
- * inactive, 8.7 "MODEM Control Register"), the line stays low whatever IIR says.
+ * inactive, "MODEM Control Register"), the line stays low whatever IIR says.
  */
 #include "bus/isa/uart16550.h"
 
@@ -81,14 +81,14 @@ static bool fifos_on(const struct uart16550 *u)
     return u->fcr & FCR_ENABLE;
 }
 
-/* Receiver FIFO interrupt trigger level, 8.5 "FIFO Control Register", bits 7:6. */
+/* Receiver FIFO interrupt trigger level, "FIFO Control Register", bits 7:6. */
 static unsigned trigger_level(const struct uart16550 *u)
 {
     static const uint8_t level[4] = {1, 4, 8, 14};
     return fifos_on(u) ? level[u->fcr >> 6] : 1;
 }
 
-/* The interrupt that IIR shows: the highest of those enabled, 8.6 "Interrupt Identification Register". */
+/* The interrupt that IIR shows: the highest of those enabled, "Interrupt Identification Register". */
 static uint8_t pending_interrupt(const struct uart16550 *u)
 {
     if ((u->ier & IER_ELSI) && (u->lsr & LSR_ERRORS)) {
@@ -126,7 +126,7 @@ static void uart16550_update(struct uart16550 *u, cause_t cause, const struct is
 static vtime_t timeout_ns(const struct uart16550 *u)
 {
     unsigned data = 5 + (u->lcr & 3u);
-    /* In half bits: a second stop bit is half a bit with 5 data bits, 8.1 "Line Control Register", bit 2. */
+    /* In half bits: a second stop bit is half a bit with 5 data bits, "Line Control Register", bit 2. */
     unsigned half_bits = 2 * (1 + data + 1);
     if (u->lcr & LCR_PEN) {
         half_bits += 2;
@@ -138,7 +138,7 @@ static vtime_t timeout_ns(const struct uart16550 *u)
     return clock_muldiv(4 * divisor * 8 * half_bits, 1000000000, UART16550_CLOCK);
 }
 
-/* The timeout restarts with each character that arrives or is read while the FIFO holds some, 8.9 "FIFO Interrupt Mode Operation". */
+/* The timeout restarts with each character that arrives or is read while the FIFO holds some, "FIFO Interrupt Mode Operation". */
 static void restart_timeout(struct uart16550 *u)
 {
     if (fifos_on(u) && u->rx_count > 0) {
@@ -175,7 +175,7 @@ static void rx_clear(struct uart16550 *u)
 static void rx_push(struct uart16550 *u, uint8_t byte, cause_t cause)
 {
     if (u->rx_count == rx_capacity(u)) {
-        /* 8.4 "Line Status Register", bit 1: the character register is lost; a full FIFO keeps what it holds. */
+        /* "Line Status Register", bit 1: the character register is lost; a full FIFO keeps what it holds. */
         u->lsr |= LSR_OE;
         if (!fifos_on(u)) {
             u->rx[u->rx_head] = byte;
@@ -202,7 +202,7 @@ static uint8_t rx_pop(struct uart16550 *u)
     return byte;
 }
 
-/* Modem input pins: from MCR in loopback (8.7 "MODEM Control Register", bit 4), else the terminal's. */
+/* Modem input pins: from MCR in loopback ("MODEM Control Register", bit 4), else the terminal's. */
 static uint8_t modem_inputs(const struct uart16550 *u)
 {
     if (!(u->mcr & MCR_LOOP)) {
@@ -212,7 +212,7 @@ static uint8_t modem_inputs(const struct uart16550 *u)
                      (u->mcr & MCR_OUT1 ? MSR_RI : 0) | (u->mcr & MCR_OUT2 ? MSR_DCD : 0));
 }
 
-/* Note changes of the inputs in the delta bits; RI counts at its trailing edge, 8.8 "MODEM Status Register", bit 2. */
+/* Note changes of the inputs in the delta bits; RI counts at its trailing edge, "MODEM Status Register", bit 2. */
 static void update_modem_inputs(struct uart16550 *u)
 {
     uint8_t inputs = modem_inputs(u);
@@ -247,7 +247,7 @@ static void write_ier(struct uart16550 *u, uint8_t value)
 
 static void write_fcr(struct uart16550 *u, uint8_t value)
 {
-    /* 8.5 "FIFO Control Register", bit 0: changing it clears the FIFOs; without it no other bit is programmed. */
+    /* "FIFO Control Register", bit 0: changing it clears the FIFOs; without it no other bit is programmed. */
     if ((value ^ u->fcr) & FCR_ENABLE) {
         rx_clear(u);
     }

@@ -2,7 +2,7 @@
 // build: -m32
 // status: 33
 // qemu: same
-// tests: boot by multiboot 1 in 32-bit flat mode and polled serial output (PC16550D 8.6.3 "Line Status Register")
+// tests: boot by multiboot 1 in 32-bit flat mode and polled serial output (PC16550D "Line Status Register")
 #include "guest.inc"
 
 GUEST hello32

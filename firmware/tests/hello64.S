@@ -2,7 +2,7 @@
 // build: -m32
 // status: 33
 // qemu: same
-// tests: the way into long mode (SDM Vol. 3A 9.8.5 "Initializing IA-32e Mode"), 64-bit registers, RIP-relative addressing
+// tests: the way into long mode (SDM Vol. 3A 10.8.5 "Initializing IA-32e Mode"), 64-bit registers, RIP-relative addressing
 #define GUEST64
 #include "guest.inc"
 

@@ -2,7 +2,7 @@
 // build: -m32
 // status: 33
 // qemu: same
-// tests: IOAPIC, level: Remote IRR, redelivery after EOI while the line is high, unmasking an asserted pin (82093AA data sheet 3.2.4; SDM Vol. 3A 10.8.5 Signaling Interrupt Servicing Completion)
+// tests: IOAPIC, level: Remote IRR, redelivery after EOI while the line is high, unmasking an asserted pin (82093AA data sheet 3.2.4; SDM Vol. 3A 11.8.5 Signaling Interrupt Servicing Completion)
 #define GUEST64
 #include "guest.inc"
 

@@ -2,7 +2,7 @@
 // build: -m32
 // status: 33
 // qemu: same
-// tests: IPIs to oneself: shorthand, physical, logical, broadcast; order, nesting, coalescing (SDM Vol. 3A 10.6.1 Interrupt Command Register, 10.8.4 Interrupt Acceptance for Fixed Interrupts)
+// tests: IPIs to oneself: shorthand, physical, logical, broadcast; order, nesting, coalescing (SDM Vol. 3A 11.6.1 Interrupt Command Register, 11.8.4 Interrupt Acceptance for Fixed Interrupts)
 #define GUEST64
 #include "guest.inc"
 

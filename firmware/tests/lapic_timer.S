@@ -2,7 +2,7 @@
 // build: -m32
 // status: 33
 // qemu: same
-// tests: LAPIC timer: one-shot, periodic, masked, stopped (SDM Vol. 3A 10.5.4 APIC Timer)
+// tests: LAPIC timer: one-shot, periodic, masked, stopped (SDM Vol. 3A 11.5.4 APIC Timer)
 #define GUEST64
 #include "guest.inc"
 

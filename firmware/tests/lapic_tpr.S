@@ -2,7 +2,7 @@
 // build: -m32
 // status: 33
 // qemu: same
-// tests: TPR and CR8 hold and release by priority class; PPR (SDM Vol. 3A 10.8.3 Interrupt, Task, and Processor Priority, 10.8.6 Task Priority in IA-32e Mode)
+// tests: TPR and CR8 hold and release by priority class; PPR (SDM Vol. 3A 11.8.3 Interrupt, Task, and Processor Priority, 11.8.6 Task Priority in IA-32e Mode)
 #define GUEST64
 #include "guest.inc"
 

@@ -2,7 +2,7 @@
 // build: -m32
 // status: 33
 // qemu: same
-// tests: 16-bit real mode and back: IVT interrupts, INT n, #DE, segments, 16-bit strings, a PIT tick (SDM Vol. 3A 9.9 Mode Switching, 20.1 Real-Address Mode)
+// tests: 16-bit real mode and back: IVT interrupts, INT n, #DE, segments, 16-bit strings, a PIT tick (SDM Vol. 3A 10.9 Mode Switching; Vol. 3B 21.1 Real-Address Mode)
 #include "guest.inc"
 
 GUEST realmode

@@ -2,7 +2,7 @@
 // build: -m32
 // status: 33
 // qemu: same
-// tests: self-modifying code at each distance of 0 to 64 bytes ahead, by MOV, by REP, and through another mapping (SDM Vol. 3A 11.6 Self-Modifying Code)
+// tests: self-modifying code at each distance of 0 to 64 bytes ahead, by MOV, by REP, and through another mapping (SDM Vol. 3A 12.6 Self-Modifying Code)
 #include "guest.inc"
 
 GUEST smc32

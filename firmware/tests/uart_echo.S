@@ -2,7 +2,7 @@
 // build: -m32
 // status: 6
 // qemu: no, it waits for input for ever
-// tests: received bytes interrupt through the 8259 (PC16550D 8.6.7 "Interrupt Enable Register"); without input the machine is halted for ever
+// tests: received bytes interrupt through the 8259 (PC16550D "Interrupt Enable Register"); without input the machine is halted for ever
 #include "guest.inc"
 
 GUEST uart_echo

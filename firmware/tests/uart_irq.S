@@ -2,7 +2,7 @@
 // build: -m32
 // status: 33
 // qemu: same
-// tests: UART transmitter interrupt through the 8259: IIR, IER, THRE (PC16550D data sheet 8.6.5 Interrupt Identification Register)
+// tests: UART transmitter interrupt through the 8259: IIR, IER, THRE (PC16550D data sheet Interrupt Identification Register)
 #include "guest.inc"
 
 GUEST uart_irq

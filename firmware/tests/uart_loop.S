@@ -2,7 +2,7 @@
 // build: -m32
 // status: 33
 // qemu: same
-// tests: UART loop mode, receiver, line and modem status, scratch register, divisor latch (PC16550D data sheet 8.6.7 Modem Control Register)
+// tests: UART loop mode, receiver, line and modem status, scratch register, divisor latch (PC16550D data sheet Modem Control Register)
 #include "guest.inc"
 
 GUEST uart_loop

@@ -6,8 +6,8 @@
  * watches its ends), no hang. Each program runs twice, with long cached blocks and one instruction at a time without the cache; both
  * runs must end in the same registers, flags, RAM and time.
  *
- * Input: byte 0 mode, CPL, CPU model and length of the run, byte 1 the interrupt's period, byte 2 the register seed, then code. Exceptions enter a handler that resumes
- * at the next 16 bytes of the code, so that one fault does not end a program.
+ * Input: byte 0 mode, CPL, CPU model and length of the run, byte 1 the interrupt's period, byte 2 the register seed, then code.
+ * Exceptions enter a handler that resumes at the next 16 bytes of the code, so that one fault does not end a program.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -191,3 +191,73 @@ Test(interrupt, popf_and_cli_need_iopl)
     cr_assert_eq(fx->cpu->eflags & EFLAGS_IF, EFLAGS_IF, "POPF leaves IF alone without a fault");
     fx_free(fx);
 }
+
+/* SDM Vol. 2, "HLT": "a debug exception" resumes execution. */
+Test(interrupt, single_step_trap_ends_hlt)
+{
+    struct fx *fx = fx_pm32("pentium3");
+    const uint8_t handler[] = {0x41, 0xf4}; /* inc ecx; hlt */
+    fx_put(fx, fx_handler(VEC_DB), handler, sizeof(handler));
+    fx_code(fx, 0xf4);
+    cpu_set_eflags(fx->cpu, EFLAGS_ONE | EFLAGS_TF);
+    fx_run(fx, 20);
+    cr_assert_eq(fx->cpu->regs[REG_RCX], 1u);
+    cr_assert_eq(fx->cpu->rip, fx_handler(VEC_DB) + 2);
+    cr_assert_eq(fx_frame(fx, 0, 4), FX_CODE + 1);
+    fx_free(fx);
+}
+
+Test(interrupt, sti_shadow_ends_with_the_delivery_of_an_nmi)
+{
+    struct fx *fx = fx_pm32("pentium3");
+    fx_gate32(fx, VEC_NMI, FX_CS32, 0x8f); /* a trap gate: IF stays set */
+    fx_code(fx, 0xfb, 0x90, 0xf4);
+    fx_run(fx, 1);
+    cr_assert(fx->cpu->shadow);
+    request(fx, CPU_INTERRUPT_NMI | CPU_INTERRUPT_HARD, 0x41);
+    fx_run(fx, 20);
+    fx_assert_in(fx, 0x41);
+    cr_assert_eq(fx_frame(fx, 0, 4), fx_handler(VEC_NMI),
+                 "before the NMI handler's first instruction");
+    fx_free(fx);
+}
+
+Test(interrupt, sti_shadow_ends_with_the_first_iteration_of_rep)
+{
+    struct fx *fx = fx_pm32("pentium3");
+    fx_code(fx, 0xfb, 0xf3, 0xaa, 0xf4); /* sti; rep stosb; hlt */
+    fx->cpu->regs[REG_RCX] = 10;
+    fx->cpu->regs[REG_RDI] = 0x8000;
+    request(fx, CPU_INTERRUPT_HARD, 0x41);
+    fx_run(fx, 20);
+    fx_assert_in(fx, 0x41);
+    cr_assert_eq(fx->cpu->regs[REG_RCX], 9u);
+    cr_assert_eq(fx_frame(fx, 0, 4), FX_CODE + 1);
+    fx_free(fx);
+}
+
+/* SDM Vol. 3A, 6.8.3: the trap comes at the boundary behind the instruction that follows, not later. */
+Test(interrupt, single_step_over_mov_ss_traps_after_the_next_instruction)
+{
+    struct fx *fx = fx_pm32("pentium3");
+    fx_code(fx, 0x8e, 0xd0, 0x41, 0x41, 0x41, 0xf4); /* mov ss, eax; inc ecx three times */
+    fx->cpu->regs[REG_RAX] = FX_DS;
+    cpu_set_eflags(fx->cpu, EFLAGS_ONE | EFLAGS_TF);
+    fx_run(fx, 20);
+    fx_assert_in(fx, VEC_DB);
+    cr_assert_eq(fx_frame(fx, 0, 4), FX_CODE + 3);
+    cr_assert_eq(fx->cpu->regs[REG_RCX], 1u);
+    fx_free(fx);
+}
+
+/* SDM Vol. 3B, 18.3.1.4 "Single-Step Exception Condition": an INTO that does not trap is an instruction like others. */
+Test(interrupt, single_step_traps_after_into_that_is_not_taken)
+{
+    struct fx *fx = fx_pm32("pentium3");
+    fx_code(fx, 0xce, 0x41, 0xf4); /* into; inc ecx */
+    cpu_set_eflags(fx->cpu, EFLAGS_ONE | EFLAGS_TF);
+    fx_run(fx, 20);
+    fx_assert_in(fx, VEC_DB);
+    cr_assert_eq(fx_frame(fx, 0, 4), FX_CODE + 1);
+    fx_free(fx);
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * RDMSR, WRMSR, RDTSC: SDM Vol. 4, chapter 2; Vol. 3A, 11.11 "Memory Type Range Registers (MTRRs)", 11.12 "Page Attribute Table (PAT)".
+ * RDMSR, WRMSR, RDTSC: SDM Vol. 4, chapter 2; Vol. 3A, 12.11 "Memory Type Range Registers (MTRRs)", 12.12 "Page Attribute Table (PAT)".
  */
 #include "sys_fixture.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Record filters: with kinds masked, the records that survive are those of the full stream, and a masked record's place in every
- * chain is taken by its own cause. Also, in every stream each cause and ref is an earlier record.
+ * chain is taken by its own cause. Also, in every stream each cause and ref is an earlier record, and a listener that comes later
+ * hears of no frame that only an earlier one was told of.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -116,6 +117,37 @@ static void check_guest(const char *name)
         free(got.recs);
     }
     free(full.recs);
+}
+
+/* A handler that returns to its fault: stop anywhere in it, listen anew, and go on. */
+Test(record_filter, later_listener_gets_no_frames_of_an_earlier_one)
+{
+    for (unsigned at = 1000000; at < 1000004; at++) {
+        struct machine_config config = machine_config_default();
+        struct stream first = {0}, second = {0};
+        struct machine *machine;
+        struct machine_stop_info info;
+        struct error err;
+        config.kernel.path = TEST_BUILD_DIR "/guests/fault_loop.elf";
+        config.limit_insns = at;
+        cr_assert_eq(machine_create(&config, &machine, &err), 0, "%s", err.text);
+        cr_assert_eq(machine_trace_listen(machine, keep, &first), 0);
+        machine_run(machine, &info);
+        cr_assert_eq(info.reason, MACHINE_STOP_LIMIT_INSNS);
+        cr_assert_eq(machine_trace_listen(machine, keep, &second), 0);
+        machine_set_limits(machine, at + 100, MACHINE_NEVER);
+        machine_run(machine, &info);
+        machine_trace_flush(machine);
+        cr_assert_gt(second.n, 100);
+        for (size_t i = 0; i < second.n; i++) {
+            const struct irq_record *r = &second.recs[i];
+            cr_assert(r->cause == 0 || r->cause >= second.recs[0].id);
+            cr_assert(r->ref == 0 || r->ref >= second.recs[0].id);
+        }
+        machine_destroy(machine);
+        free(first.recs);
+        free(second.recs);
+    }
 }
 
 Test(record_filter, tour_masked_kinds_keep_chains)

@@ -303,3 +303,23 @@ Test(segment, rep_insb_takes_an_interrupt_between_iterations)
     cr_assert_eq(fx_get(fx, 0x6800, 4), 0xffff + 0ull);
     fx_free(fx);
 }
+
+/* Vol. 2, "LLDT": a fault leaves LDTR as it was. */
+Test(segment, lldt_of_a_non_canonical_base_changes_nothing)
+{
+    struct fx *fx = fx_long();
+    fx->cpu->gdtr.limit = FX_SEGMENTS + 15;
+    fx->cpu->ldtr =
+        (struct cpu_segment){.base = 0x1234, .limit = 0xff, .sel = 0x40, .attr = SEG_P | 2};
+    fx_put64(fx, FX_GDT + FX_SEGMENTS, 0x00008200000000ffull);
+    fx_put64(fx, FX_GDT + FX_SEGMENTS + 8, 0x00800000);
+    fx->cpu->regs[REG_RAX] = FX_SEGMENTS;
+    fx_code(fx, 0x0f, 0x00, 0xd0, 0xf4); /* lldt ax; hlt */
+    fx_run(fx, 10);
+    fx_assert_in(fx, VEC_GP);
+    cr_assert_eq(fx_frame(fx, 0, 8), FX_SEGMENTS);
+    cr_assert_eq(fx->cpu->ldtr.base, 0x1234u);
+    cr_assert_eq(fx->cpu->ldtr.sel, 0x40u);
+    cr_assert_eq(fx->cpu->ldtr.attr, SEG_P | 2);
+    fx_free(fx);
+}

@@ -10,11 +10,11 @@
 // in this folder says what to look for in the flows.
 //
 // Manuals: Intel SDM Vol. 3A 6.14 "Exception and Interrupt Handling in 64-Bit
-// Mode", 10.4 "Local APIC", 10.5.1 "Local Vector Table", 10.5.4 "APIC Timer",
-// 10.6.1 "Interrupt Command Register (ICR)", 10.8.5 "Signaling Interrupt
+// Mode", 11.4 "Local APIC", 11.5.1 "Local Vector Table", 11.5.4 "APIC Timer",
+// 11.6.1 "Interrupt Command Register (ICR)", 11.8.5 "Signaling Interrupt
 // Servicing Completion"; 8259A data sheet; 82C54 data sheet, "Mode 0";
 // 82093AA data sheet 3.2.4 "I/O Redirection Table Registers"; PC16550D data
-// sheet 8.6.7 "Interrupt Enable Register".
+// sheet "Interrupt Enable Register".
 #define GUEST64
 #include "guest.inc"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // PVH entry (32-bit, flat, paging off) and the way to long mode for main.c:
-// Xen, "x86/HVM direct boot ABI"; SDM Vol. 3A 9.8.5 "Initializing IA-32e Mode".
+// Xen, "x86/HVM direct boot ABI"; SDM Vol. 3A 10.8.5 "Initializing IA-32e Mode".
 // The first GiB is mapped by 2 MiB pages.
 #define SEL_CODE64 0x08
 #define SEL_DATA 0x10
