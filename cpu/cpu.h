@@ -139,7 +139,6 @@ enum cpu_stop {
     CPU_STOP_LIMIT,        /* reached the time given to cpu_exec() */
     CPU_STOP_TRIPLE_FAULT, /* shutdown */
     CPU_STOP_UNMODELLED,   /* see unmodelled_text */
-    CPU_STOP_INTERNAL,     /* our own fault, told in unmodelled_text */
 };
 
 struct cpu_model {

@@ -386,8 +386,6 @@ static enum machine_stop_reason take_turn(struct machine *m)
         return serve_triple_fault(m);
     case CPU_STOP_UNMODELLED:
         return MACHINE_STOP_UNMODELLED;
-    case CPU_STOP_INTERNAL:
-        return MACHINE_STOP_INTERNAL;
     }
     irq_unreachable();
 }
@@ -406,7 +404,7 @@ static void describe_stop(struct machine *m, enum machine_stop_reason reason,
         info->at_rip = request->rip;
         info->value = request->value;
     }
-    if (reason == MACHINE_STOP_UNMODELLED || reason == MACHINE_STOP_INTERNAL) {
+    if (reason == MACHINE_STOP_UNMODELLED) {
         snprintf(info->text, sizeof(info->text), "%s", m->board.cpu[0]->unmodelled_text);
     }
 }
@@ -500,7 +498,6 @@ const char *machine_stop_name(enum machine_stop_reason reason)
         [MACHINE_STOP_LIMIT_TIME] = "limit-time",
         [MACHINE_STOP_REQUEST] = "request",
         [MACHINE_STOP_UNMODELLED] = "unmodelled",
-        [MACHINE_STOP_INTERNAL] = "internal",
     };
     return (unsigned)reason < MACHINE_STOP_REASONS ? names[reason] : "unknown";
 }

@@ -47,7 +47,6 @@ enum machine_stop_reason {
     MACHINE_STOP_LIMIT_TIME,
     MACHINE_STOP_REQUEST,    /* machine_stop() */
     MACHINE_STOP_UNMODELLED, /* text says what was needed */
-    MACHINE_STOP_INTERNAL,   /* our own fault; text says which */
     MACHINE_STOP_REASONS,
 };
 
@@ -129,7 +128,7 @@ struct machine_stop_info {
     uint64_t insns;
     uint64_t at_rip; /* POWER_OFF, RESET, DEBUG_EXIT: the instruction that asked; else regs.rip */
     struct machine_regs regs;
-    char text[256]; /* UNMODELLED, INTERNAL */
+    char text[256]; /* UNMODELLED */
 };
 
 /* What was loaded, for the line "kernel.elf: ELF32, multiboot 1, entry _start; pc, 128 MiB, 1 CPU". */

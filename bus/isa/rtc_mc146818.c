@@ -46,7 +46,6 @@ enum rtc_reg {
 };
 
 #define A_UIP      0x80u
-#define A_DV       0x70u
 #define A_DV_RESET 0x60u
 #define A_RS       0x0fu
 #define B_SET      0x80u
@@ -482,19 +481,6 @@ static void update_checksum(struct rtc_mc146818 *r)
     }
     r->ram[0x2e] = (uint8_t)(sum >> 8);
     r->ram[0x2f] = (uint8_t)sum;
-}
-
-void rtc_set_cmos(struct rtc_mc146818 *r, uint8_t index, uint8_t value)
-{
-    irq_assert(index > RTC_D && index < RTC_BYTES && index != RTC_CENTURY);
-    r->ram[index] = value;
-    update_checksum(r);
-}
-
-uint8_t rtc_get_cmos(const struct rtc_mc146818 *r, uint8_t index)
-{
-    irq_assert(index > RTC_D && index < RTC_BYTES);
-    return r->ram[index];
 }
 
 bool rtc_get_nmi_masked(const struct rtc_mc146818 *r)

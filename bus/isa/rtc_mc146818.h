@@ -45,9 +45,6 @@ void rtc_init(struct rtc_mc146818 *r, struct clock *clock, struct trace *trace,
 void rtc_reset(struct rtc_mc146818 *r);
 /* Claim ports 70h and 71h. 0 or -errno. */
 int rtc_map(struct rtc_mc146818 *r, struct bus *bus, struct error *err);
-/* CMOS memory (0Eh-7Fh) for the board's and firmware's use; the PC's checksum (2Eh, 2Fh) follows. */
-void rtc_set_cmos(struct rtc_mc146818 *r, uint8_t index, uint8_t value);
-uint8_t rtc_get_cmos(const struct rtc_mc146818 *r, uint8_t index);
 /* Is NMI masked by bit 7 of port 70h? */
 bool rtc_get_nmi_masked(const struct rtc_mc146818 *r);
 /* Time now, seconds since 1970. */

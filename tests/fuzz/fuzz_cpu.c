@@ -343,7 +343,6 @@ static struct outcome run(const uint8_t *data, size_t size, bool plain)
         }
         clock_advance(&rig->clock, rig->clock.next);
     }
-    irq_assert(o.stop != CPU_STOP_INTERNAL);
     o.state = cpu_state_hash(rig->cpu);
     o.ram = hash(rig->bus.ram, RAM_SIZE);
     o.insns = cpu_insns(rig->cpu);

@@ -309,7 +309,6 @@ static int report_verdict(const struct run *run, const struct machine_stop_info 
         return STATUS_UNMODELLED;
     case MACHINE_STOP_NONE:
     case MACHINE_STOP_REQUEST:
-    case MACHINE_STOP_INTERNAL:
     case MACHINE_STOP_REASONS:
         break;
     }
