@@ -162,9 +162,10 @@ static void window_write(void *opaque, uint64_t off, unsigned size, uint64_t val
         uint64_t targets = find_targets(fabric, &msi.msg, &matched);
         uint8_t outcome = targets ? DELIVER_OK : matched ? DELIVER_DISABLED : DELIVER_NO_TARGET;
 
-        msi.msg.cause = trace_msi(fabric->trace, TRACE_CPU_NONE, attrs->cause, 0, outcome, address,
-                                  value, is_fixed(msi.msg.delivery) ? msi.msg.vector : 0,
-                                  (uint64_t)__builtin_popcountll(targets));
+        msi.msg.cause =
+            trace_msi(fabric->trace, TRACE_CPU_NONE, attrs->cause, 0, outcome, address, value,
+                      is_fixed(msi.msg.delivery) ? msi.msg.vector : 0,
+                      fabric->trace->enabled ? (uint64_t)__builtin_popcountll(targets) : 0);
         result = post_all(fabric, &msi.msg, targets, matched);
     }
     if (attrs->result) {

@@ -38,10 +38,11 @@ int lapic_highest(const struct lapic *lapic, unsigned first)
     return -1;
 }
 
-static unsigned pending_count(const struct lapic *lapic)
+/* Vectors in IRR, for a record; 0 with nobody listening. */
+static unsigned traced_pending(const struct lapic *lapic)
 {
     unsigned n = 0;
-    for (unsigned i = 0; i < 8; i++) {
+    for (unsigned i = lapic->trace->enabled ? 0 : 8; i < 8; i++) {
         n += (unsigned)__builtin_popcount(lapic_reg(lapic, LAPIC_REG_IRR + i * 16));
     }
     return n;
@@ -96,11 +97,10 @@ static bool extint_asks(const struct lapic *lapic)
            (lapic_globally_enabled(lapic) ? lint_active(lapic, 0) : lapic->lint0);
 }
 
-static void tell_hold(struct lapic *lapic)
+/* vector: the highest in IRR or -1; ppr: as it is now. */
+static void tell_hold(struct lapic *lapic, int vector, uint8_t ppr)
 {
-    int vector = lapic_highest(lapic, LAPIC_REG_IRR);
     enum trace_hold hold = HOLD_NONE;
-    uint8_t ppr = lapic_get_ppr(lapic);
     uint64_t writer = 0;
 
     if (vector >= 0 && (vector & 0xf0) <= (ppr & 0xf0)) {
@@ -138,7 +138,9 @@ static void tell_lint_hold(struct lapic *lapic)
 
 void lapic_update(struct lapic *lapic)
 {
-    int vector = deliverable(lapic);
+    int pending = lapic_highest(lapic, LAPIC_REG_IRR);
+    uint8_t ppr = lapic_get_ppr(lapic);
+    int vector = pending >= 0 && (pending & 0xf0) > (ppr & 0xf0) ? pending : -1;
     bool extint = extint_asks(lapic);
     bool out = extint || lapic->extint_latch || vector >= 0;
     cause_t cause = 0;
@@ -150,8 +152,8 @@ void lapic_update(struct lapic *lapic)
     } else if (vector >= 0) {
         cause = lapic->irr_cause[vector];
     }
-    lapic_set_reg(lapic, LAPIC_REG_PPR, lapic_get_ppr(lapic));
-    tell_hold(lapic);
+    lapic_set_reg(lapic, LAPIC_REG_PPR, ppr);
+    tell_hold(lapic, pending, ppr);
     tell_lint_hold(lapic);
 
     if (out) {
@@ -233,14 +235,14 @@ struct deliver_result lapic_accept(struct lapic *lapic, vector_t vector, enum ap
     cause_t rec =
         trace_lapic_accept(lapic->trace, lapic->cpu, cause, pending ? lapic->irr_cause[vector] : 0,
                            pending ? DELIVER_COALESCED : DELIVER_OK, vector, trigger,
-                           lapic_get_ppr(lapic), pending_count(lapic));
+                           lapic_traced_ppr(lapic), traced_pending(lapic));
     if (pending) {
         return (struct deliver_result){.coalesced = 1, .reason = DELIVER_COALESCED};
     }
     lapic->irr_cause[vector] = rec;
     if (vector < top) {
         (void)trace_lapic_hold(lapic->trace, lapic->cpu, rec, 0, 0, vector, HOLD_LAPIC_HIGHER,
-                               lapic_get_ppr(lapic), 0);
+                               lapic_traced_ppr(lapic), 0);
     }
     return (struct deliver_result){.accepted = 1, .reason = DELIVER_OK};
 }
@@ -404,14 +406,14 @@ struct intr_ack lapic_ack(struct lapic *lapic, const struct bus_attrs *attrs)
         ack.vector = (vector_t)lapic_reg(lapic, LAPIC_REG_SVR);
         ack.source = INTR_ACK_LAPIC_SPURIOUS;
         ack.cause = trace_lapic_ack(lapic->trace, lapic->cpu, attrs->cause, 0, 0, ack.vector, true,
-                                    lapic_get_ppr(lapic));
+                                    lapic_traced_ppr(lapic));
     } else {
         lapic_clear_bit(lapic, LAPIC_REG_IRR, (unsigned)vector);
         lapic_set_bit(lapic, LAPIC_REG_ISR, (unsigned)vector);
         ack.vector = (vector_t)vector;
         ack.source = INTR_ACK_LAPIC;
         ack.cause = trace_lapic_ack(lapic->trace, lapic->cpu, lapic->irr_cause[vector],
-                                    attrs->cause, 0, ack.vector, false, lapic_get_ppr(lapic));
+                                    attrs->cause, 0, ack.vector, false, lapic_traced_ppr(lapic));
         lapic->isr_cause[vector] = ack.cause;
         lapic->irr_cause[vector] = 0;
     }

@@ -86,6 +86,12 @@ static inline void lapic_clear_bit(struct lapic *lapic, unsigned first, unsigned
 
 /* Highest vector set, or -1. */
 int lapic_highest(const struct lapic *lapic, unsigned first);
+
+/* PPR for a record; not worked out with nobody listening. */
+static inline uint8_t lapic_traced_ppr(const struct lapic *lapic)
+{
+    return lapic->trace->enabled ? lapic_get_ppr(lapic) : 0;
+}
 uint8_t lapic_get_apr(const struct lapic *lapic);
 
 static inline bool lapic_globally_enabled(const struct lapic *lapic)

@@ -54,7 +54,7 @@ static void write_eoi(struct lapic *lapic, unsigned off, uint32_t old, uint32_t 
     (void)raw;
     if (top < 0) {
         (void)trace_lapic_eoi(lapic->trace, lapic->cpu, attrs->cause, 0, DELIVER_IGNORED, 0, 0,
-                              lapic_get_ppr(lapic), attrs->rip);
+                              lapic_traced_ppr(lapic), attrs->rip);
         return;
     }
     vector_t vector = (vector_t)top;
@@ -65,7 +65,7 @@ static void write_eoi(struct lapic *lapic, unsigned off, uint32_t old, uint32_t 
     lapic_clear_bit(lapic, LAPIC_REG_ISR, vector);
     lapic->isr_cause[vector] = 0;
     cause_t rec = trace_lapic_eoi(lapic->trace, lapic->cpu, attrs->cause, served, DELIVER_OK,
-                                  vector, level, lapic_get_ppr(lapic), attrs->rip);
+                                  vector, level, lapic_traced_ppr(lapic), attrs->rip);
     end_lint(lapic, vector);
     lapic_update(lapic);
     if (level && !suppressed && lapic->ops && lapic->ops->eoi_broadcast) {
