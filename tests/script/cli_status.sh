@@ -60,7 +60,7 @@ printf 'not a kernel' >"$work/text"
 refuse "$work/text" "$work/text"
 head -c 100 "$guests/hello32.elf" >"$work/cut.elf"
 refuse "$work/cut.elf" "$work/cut.elf"
-refuse 'cannot write it' --record "$work/no/such/folder/f.irq" "$guests/hello32.elf" --quiet
+refuse 'cannot write it' --record "$work/no/such/folder/f.irq" "$guests/hello32.elf"
 refuse 'cannot write it' -serial "file:$work/no/such/folder/f" "$guests/hello32.elf"
 refuse "^irqscope: $work/text: not a record stream$" show "$work/text"
 

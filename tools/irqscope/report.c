@@ -39,7 +39,8 @@ static const char *format_time(vtime_t ns, char *buf, size_t size)
     return buf;
 }
 
-void report_banner(struct run *run)
+/* The line that tells what was loaded, into run->banner. */
+void report_describe(struct run *run)
 {
     const struct machine_kernel_info *k = &run->kernel;
     char entry[SYMBOLS_TEXT], memory[32];
@@ -60,11 +61,19 @@ void report_banner(struct run *run)
              : k->format == MACHINE_BOOT_ELF32 ? ": starts in 32-bit flat mode"
                                                : "",
              symbols_format_short(run->symbols, k->entry_elf, entry), memory);
-    if (!run->options->quiet) {
-        fprintf(stderr, "irqscope: %s\n", run->banner);
-        if (k->note[0]) {
-            fprintf(stderr, "irqscope: %s\n", k->note);
-        }
+}
+
+void report_banner(const struct run *run)
+{
+    if (run->options->quiet) {
+        return;
+    }
+    if (!run->options->file) {
+        fputs("irqscope: no kernel was given: this is the tour that ships with irqscope\n", stderr);
+    }
+    fprintf(stderr, "irqscope: %s\n", run->banner);
+    if (run->kernel.note[0]) {
+        fprintf(stderr, "irqscope: %s\n", run->kernel.note);
     }
 }
 

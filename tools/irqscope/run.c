@@ -120,13 +120,13 @@ static int set_up(struct run *run, struct error *err)
     if (rc < 0) {
         return rc;
     }
-    if (!run->options->file && !run->options->quiet) {
-        fputs("irqscope: no kernel was given: this is the tour that ships with irqscope\n", stderr);
-    }
-    report_banner(run);
+    report_describe(run);
     rc = attach_listeners(run, err);
     if (rc == 0) {
         rc = console_enter(&run->console, run->options, err);
+    }
+    if (rc == 0) {
+        report_banner(run); /* last: a set-up error is one sentence, and nothing was run */
     }
     return rc;
 }

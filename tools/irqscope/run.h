@@ -124,7 +124,8 @@ void log_records(struct event_log *log, const struct irq_record *recs, size_t n,
                  struct symbols *symbols);
 
 /* ---- report.c ---- */
-void report_banner(struct run *run);
+void report_describe(struct run *run);
+void report_banner(const struct run *run);
 /* The text screen, the verdict and the summary line on the standard error; returns the status. */
 int report_end(struct run *run, const struct machine_stop_info *info);
 
