@@ -38,6 +38,7 @@ expect 33 '^irqscope: isa-debug-exit 0x10 at .*: status 33$' run "${exit_port[@]
 expect 4 '^irqscope: triple fault, CPU 0, t=' run "$guests/triple_fault.elf"
 expect 4 '^  1 #UD  .*triple_fault\.S:[0-9]+\) ud2$' run --quiet "$guests/triple_fault.elf"
 expect 4 '^  4 #NP\(0x43\) delivering #DF: IDT\[8\] .* => shutdown$' run "$guests/triple_fault.elf"
+expect 4 '^  1 interrupt 0x08  main\+.*sti_no_idt\.S:[0-9]+\)' run "$guests/sti_no_idt.elf"
 expect 6 '^irqscope: halted for ever: HLT with IF=0 at .*halt_if0\.S:[0-9]+\)$' run "$guests/halt_if0.elf"
 expect 8 '^irqscope: limit: 5000 instructions; at ' run --limit-insns 5000 "$guests/fault_loop.elf"
 expect 8 '^irqscope: limit: 20 us virtual time; at ' run --limit-time 20us "$guests/fault_loop.elf"

@@ -136,7 +136,9 @@ static const char *format_exception(const struct cpu_exception *ev, char *buf, s
     const char *name = ev->type == CPU_EVENT_EXCEPTION || ev->type == CPU_EVENT_NMI
                            ? name_exception(ev->vector)
                            : NULL;
-    int n = name ? snprintf(buf, size, "%s", name) : snprintf(buf, size, "INT 0x%02x", ev->vector);
+    const char *kind = ev->type == CPU_EVENT_EXTERNAL ? "interrupt" : "INT";
+    int n =
+        name ? snprintf(buf, size, "%s", name) : snprintf(buf, size, "%s 0x%02x", kind, ev->vector);
     if (ev->has_error && n > 0) {
         snprintf(buf + n, size - (size_t)n, "(0x%x)", ev->error);
     }
