@@ -126,40 +126,37 @@ static __attribute__((noinline)) const struct block *find_successor(struct cpu *
     return to;
 }
 
-static __attribute__((noinline)) const struct insn *chain_slow_0(struct cpu *cpu,
-                                                                 const struct insn *in)
-{
-    const struct block *to = find_successor(cpu, in, 0);
-    if (!to) {
-        return INSN_LEAVE;
-    }
-    cpu->budget -= to->n;
-    INSN_RETURN INSN_GOTO(cpu, to->insns);
-}
-
-static __attribute__((noinline)) const struct insn *chain_slow_1(struct cpu *cpu,
-                                                                 const struct insn *in)
-{
-    const struct block *to = find_successor(cpu, in, 1);
-    if (!to) {
-        return INSN_LEAVE;
-    }
-    cpu->budget -= to->n;
-    INSN_RETURN INSN_GOTO(cpu, to->insns);
-}
+/* Charge a block and go to its first instruction. */
+#define ENTER_BLOCK(cpu, to)                     \
+    do {                                         \
+        (cpu)->budget -= (to)->n;                \
+        INSN_RETURN INSN_GOTO(cpu, (to)->insns); \
+    } while (0)
 
 /*
- * The slow halves above are functions of their own that the fast half calls in tail position, so that a linked successor is
- * entered without a stack frame.
+ * The slow half of chaining is a function of its own that the fast half calls in tail position, so that a linked successor is entered
+ * without a stack frame. A tail call needs a handler's signature, hence one function a slot.
  */
+#define CHAIN_SLOW(slot)                                                         \
+    static __attribute__((noinline))                                             \
+    const struct insn *chain_slow_##slot(struct cpu *cpu, const struct insn *in) \
+    {                                                                            \
+        const struct block *to = find_successor(cpu, in, slot);                  \
+        if (!to) {                                                               \
+            return INSN_LEAVE;                                                   \
+        }                                                                        \
+        ENTER_BLOCK(cpu, to);                                                    \
+    }
+CHAIN_SLOW(0)
+CHAIN_SLOW(1)
+
 #define CHAIN(cpu, in, links, slot)                                           \
     do {                                                                      \
         const struct block *to = (links)->to[slot];                           \
         if (irq_unlikely(!to || (cpu)->attention || (cpu)->budget < to->n)) { \
             INSN_RETURN chain_slow_##slot(cpu, in);                           \
         }                                                                     \
-        (cpu)->budget -= to->n;                                               \
-        INSN_RETURN INSN_GOTO(cpu, to->insns);                                \
+        ENTER_BLOCK(cpu, to);                                                 \
     } while (0)
 
 const struct insn *exec_chain_0(struct cpu *cpu, const struct insn *in)
@@ -186,28 +183,29 @@ const struct insn *exec_chain_indirect(struct cpu *cpu, const struct insn *in)
     if (irq_likely(j->rip == lin && j->version == e->version &&
                    e->tag == ((lin & ~0xfffull) | cpu->tlb_key) && j->key == cpu->mode_key &&
                    may_chain(cpu) && cpu->budget >= j->block->n)) {
-        struct block *to = j->block;
-        cpu->budget -= to->n;
-        INSN_RETURN INSN_GOTO(cpu, to->insns);
+        ENTER_BLOCK(cpu, j->block);
     }
     return INSN_LEAVE;
 }
 
-const struct insn *exec_term_chain(struct cpu *cpu, const struct insn *in)
+/* RIP goes on behind the block. EIP wraps at 4 GiB. */
+static inline void pass_block(struct cpu *cpu, const struct insn *in)
 {
     cpu->rip += in->end;
     if (cpu->code_bits != 64) {
         cpu->rip &= 0xffffffffu;
     }
+}
+
+const struct insn *exec_term_chain(struct cpu *cpu, const struct insn *in)
+{
+    pass_block(cpu, in);
     CHAIN(cpu, in, (const struct block_links *)(const void *)(in + 1), 0);
 }
 
 const struct insn *exec_term_leave(struct cpu *cpu, const struct insn *in)
 {
-    cpu->rip += in->end;
-    if (cpu->code_bits != 64) {
-        cpu->rip &= 0xffffffffu;
-    }
+    pass_block(cpu, in);
     return INSN_LEAVE;
 }
 
@@ -234,8 +232,11 @@ static struct block *find_block(struct cpu *cpu)
     if (!b) {
         b = block_build(cpu, lin, pa);
     }
-    /* A crossing block is found the long way each time: its bytes are compared. */
-    if (!cpu->no_cache && !b->crosses) {
+    /*
+     * A crossing block is found the long way each time: its bytes are compared. One that is not in the cache (cap 0: no_cache,
+     * not RAM, no host memory) lives only until the next is built.
+     */
+    if (b->cap != 0 && !b->crosses) {
         e = mmu_code(cpu, lin);
         *j = (struct jump_entry){
             .rip = lin, .key = cpu->mode_key, .version = e->version, .block = b};

@@ -18,12 +18,16 @@
 #define TARGET_BAD_32(cpu, t) ((t) > (cpu)->seg[SEG_CS].limit)
 #define TARGET_BAD_64(cpu, t) ((uint64_t)((int64_t)(t) >> 47) + 1 > 1)
 
+/* `to` must be a legal target; before anything is committed. SDM Vol. 2, "JMP", "CALL", "RET". */
+#define CHECK_TARGET(B)                          \
+    if (irq_unlikely(TARGET_BAD_##B(cpu, to))) { \
+        INSN_RETURN op_fault_gp0(cpu, in);       \
+    }
+
 /* Defines to, the target of a relative transfer; #GP(0) if it is bad. */
 #define TARGET_RELATIVE(B)                                          \
     const OP_U(B) to = (OP_U(B))(insn_next_rip(cpu, in) + in->imm); \
-    if (irq_unlikely(TARGET_BAD_##B(cpu, to))) {                    \
-        INSN_RETURN op_fault_gp0(cpu, in);                          \
-    }
+    CHECK_TARGET(B)
 
 /* RIP of the next instruction within the mode's width: 16- and 32-bit code wraps. */
 static inline uint64_t next_ip(const struct cpu *cpu, const struct insn *in)
@@ -132,18 +136,14 @@ OP_FNS_REG_V(JCXZ, jcxz)
     OP_HANDLER(jmp_r_##B)                                                        \
     {                                                                            \
         const OP_U(B) to = reg_get_##B(cpu, in->rm);                             \
-        if (irq_unlikely(TARGET_BAD_##B(cpu, to))) {                             \
-            INSN_RETURN op_fault_gp0(cpu, in);                                   \
-        }                                                                        \
+        CHECK_TARGET(B)                                                          \
         cpu->rip = to;                                                           \
         OP_CHAIN_INDIRECT;                                                       \
     }                                                                            \
     OP_NOINLINE OP_HANDLER(jmp_m_slow_##B)                                       \
     {                                                                            \
         const OP_U(B) to = mem_ld##B(cpu, in, mem_ea(cpu, in, B / 8, MEM_READ)); \
-        if (TARGET_BAD_##B(cpu, to)) {                                           \
-            INSN_RETURN op_fault_gp0(cpu, in);                                   \
-        }                                                                        \
+        CHECK_TARGET(B)                                                          \
         cpu->rip = to;                                                           \
         OP_CHAIN_INDIRECT;                                                       \
     }                                                                            \
@@ -152,9 +152,7 @@ OP_FNS_REG_V(JCXZ, jcxz)
         OP_U(B) to;                                                              \
         OP_HOST(B, tag_r, jmp_m_slow_##B)                                        \
         memcpy(&to, host, sizeof(to));                                           \
-        if (irq_unlikely(TARGET_BAD_##B(cpu, to))) {                             \
-            INSN_RETURN op_fault_gp0(cpu, in);                                   \
-        }                                                                        \
+        CHECK_TARGET(B)                                                          \
         cpu->rip = to;                                                           \
         OP_CHAIN_INDIRECT;                                                       \
     }
@@ -166,58 +164,48 @@ OP_FNS_V(JMP_E, jmp_r, jmp_m)
 
 #define STACK_FLAT(B) (B == 64 ? STACK_FLAT64 : STACK_FLAT32)
 
-#define CALL_FORMS(B)                                                              \
-    OP_NOINLINE OP_HANDLER(call_j_slow_##B)                                        \
-    {                                                                              \
-        TARGET_RELATIVE(B)                                                         \
-        op_stack_store(cpu, in, -(B / 8), B / 8, (OP_U(B))insn_next_rip(cpu, in)); \
-        stack_add(cpu, -(B / 8));                                                  \
-        cpu->rip = to;                                                             \
-        OP_CHAIN(0);                                                               \
-    }                                                                              \
-    OP_HANDLER(call_j_##B)                                                         \
-    {                                                                              \
-        if (irq_unlikely(cpu->stack_kind != STACK_FLAT(B))) {                      \
-            INSN_RETURN call_j_slow_##B(cpu, in);                                  \
-        }                                                                          \
-        const OP_U(B) next = (OP_U(B))insn_next_rip(cpu, in);                      \
-        uint64_t lin = cpu->regs[REG_RSP] - B / 8;                                 \
-        if (B != 64) {                                                             \
-            lin = (uint32_t)lin;                                                   \
-        }                                                                          \
-        TARGET_RELATIVE(B)                                                         \
-        OP_HOST_AT(B, tag_w, call_j_slow_##B)                                      \
-        memcpy(host, &next, sizeof(next));                                         \
-        cpu->regs[REG_RSP] = lin;                                                  \
-        cpu->rip = to;                                                             \
-        OP_CHAIN(0);                                                               \
-    }                                                                              \
-    OP_HANDLER(call_r_##B)                                                         \
-    {                                                                              \
-        const OP_U(B) to = reg_get_##B(cpu, in->rm);                               \
-        if (irq_unlikely(TARGET_BAD_##B(cpu, to))) {                               \
-            INSN_RETURN op_fault_gp0(cpu, in);                                     \
-        }                                                                          \
-        op_stack_store(cpu, in, -(B / 8), B / 8, (OP_U(B))insn_next_rip(cpu, in)); \
-        stack_add(cpu, -(B / 8));                                                  \
-        cpu->rip = to;                                                             \
-        OP_CHAIN_INDIRECT;                                                         \
-    }                                                                              \
-    OP_HANDLER(call_m_##B)                                                         \
-    {                                                                              \
-        const uint64_t from = mem_ea(cpu, in, B / 8, MEM_READ);                    \
-        if (!op_quick_read(cpu, from, B / 8)) {                                    \
-            mem_probe(cpu, in, from, B / 8, MEM_READ);                             \
-            op_stack_probe(cpu, in, -(B / 8), B / 8);                              \
-        }                                                                          \
-        const OP_U(B) to = mem_ld##B(cpu, in, from);                               \
-        if (irq_unlikely(TARGET_BAD_##B(cpu, to))) {                               \
-            INSN_RETURN op_fault_gp0(cpu, in);                                     \
-        }                                                                          \
-        op_stack_store(cpu, in, -(B / 8), B / 8, (OP_U(B))insn_next_rip(cpu, in)); \
-        stack_add(cpu, -(B / 8));                                                  \
-        cpu->rip = to;                                                             \
-        OP_CHAIN_INDIRECT;                                                         \
+#define CALL_FORMS(B)                                                \
+    OP_NOINLINE OP_HANDLER(call_j_slow_##B)                          \
+    {                                                                \
+        TARGET_RELATIVE(B)                                           \
+        stack_push(cpu, in, B / 8, (OP_U(B))insn_next_rip(cpu, in)); \
+        cpu->rip = to;                                               \
+        OP_CHAIN(0);                                                 \
+    }                                                                \
+    OP_HANDLER(call_j_##B)                                           \
+    {                                                                \
+        if (irq_unlikely(cpu->stack_kind != STACK_FLAT(B))) {        \
+            INSN_RETURN call_j_slow_##B(cpu, in);                    \
+        }                                                            \
+        const OP_U(B) next = (OP_U(B))insn_next_rip(cpu, in);        \
+        uint64_t lin = cpu->regs[REG_RSP] - B / 8;                   \
+        if (B != 64) {                                               \
+            lin = (uint32_t)lin;                                     \
+        }                                                            \
+        TARGET_RELATIVE(B)                                           \
+        OP_HOST_AT(B, tag_w, call_j_slow_##B)                        \
+        memcpy(host, &next, sizeof(next));                           \
+        cpu->regs[REG_RSP] = lin;                                    \
+        cpu->rip = to;                                               \
+        OP_CHAIN(0);                                                 \
+    }                                                                \
+    OP_HANDLER(call_r_##B)                                           \
+    {                                                                \
+        const OP_U(B) to = reg_get_##B(cpu, in->rm);                 \
+        CHECK_TARGET(B)                                              \
+        stack_push(cpu, in, B / 8, (OP_U(B))insn_next_rip(cpu, in)); \
+        cpu->rip = to;                                               \
+        OP_CHAIN_INDIRECT;                                           \
+    }                                                                \
+    OP_HANDLER(call_m_##B)                                           \
+    {                                                                \
+        const uint64_t from = mem_ea(cpu, in, B / 8, MEM_READ);      \
+        op_probe_read_push(cpu, in, from, B / 8);                    \
+        const OP_U(B) to = mem_ld##B(cpu, in, from);                 \
+        CHECK_TARGET(B)                                              \
+        stack_push(cpu, in, B / 8, (OP_U(B))insn_next_rip(cpu, in)); \
+        cpu->rip = to;                                               \
+        OP_CHAIN_INDIRECT;                                           \
     }
 OP_EACH_V(CALL_FORMS)
 OP_FNS_REG_V(CALL_J, call_j)
@@ -229,9 +217,7 @@ OP_FNS_V(CALL_E, call_r, call_m)
     OP_NOINLINE OP_HANDLER(ret_slow_##B)                                                  \
     {                                                                                     \
         const OP_U(B) to = (OP_U(B))op_stack_load(cpu, in, 0, B / 8);                     \
-        if (TARGET_BAD_##B(cpu, to)) {                                                    \
-            INSN_RETURN op_fault_gp0(cpu, in);                                            \
-        }                                                                                 \
+        CHECK_TARGET(B)                                                                   \
         stack_add(cpu, B / 8 + (int64_t)in->imm);                                         \
         cpu->rip = to;                                                                    \
         OP_CHAIN_INDIRECT;                                                                \
@@ -245,9 +231,7 @@ OP_FNS_V(CALL_E, call_r, call_m)
         OP_U(B) to;                                                                       \
         OP_HOST_AT(B, tag_r, ret_slow_##B)                                                \
         memcpy(&to, host, sizeof(to));                                                    \
-        if (irq_unlikely(TARGET_BAD_##B(cpu, to))) {                                      \
-            INSN_RETURN op_fault_gp0(cpu, in);                                            \
-        }                                                                                 \
+        CHECK_TARGET(B)                                                                   \
         const uint64_t sp = lin + B / 8 + in->imm;                                        \
         cpu->regs[REG_RSP] = B == 64 ? sp : (uint32_t)sp;                                 \
         cpu->rip = to;                                                                    \

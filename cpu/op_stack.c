@@ -15,12 +15,11 @@
 /* ---- PUSH, POP of registers and immediates ---- */
 
 /* Pushes a value; expr must not fault. */
-#define PUSH_SLOW(B, name, expr)                                   \
-    OP_NOINLINE OP_HANDLER(name##_slow_##B)                        \
-    {                                                              \
-        op_stack_store(cpu, in, -(B / 8), B / 8, (OP_U(B))(expr)); \
-        stack_add(cpu, -(B / 8));                                  \
-        OP_NEXT;                                                   \
+#define PUSH_SLOW(B, name, expr)                     \
+    OP_NOINLINE OP_HANDLER(name##_slow_##B)          \
+    {                                                \
+        stack_push(cpu, in, B / 8, (OP_U(B))(expr)); \
+        OP_NEXT;                                     \
     }
 #define PUSH(B, name, expr)                                                             \
     PUSH_SLOW(B, name, expr)                                                            \
@@ -91,14 +90,9 @@ static uint64_t moved_rsp(const struct cpu *cpu, unsigned delta)
     OP_HANDLER(push_m_##B)                                                                    \
     {                                                                                         \
         const uint64_t from = mem_ea(cpu, in, B / 8, MEM_READ);                               \
-        /* Both operands are probed before either device is read. */                          \
-        if (!op_quick_read(cpu, from, B / 8)) {                                               \
-            mem_probe(cpu, in, from, B / 8, MEM_READ);                                        \
-            op_stack_probe(cpu, in, -(B / 8), B / 8);                                         \
-        }                                                                                     \
+        op_probe_read_push(cpu, in, from, B / 8);                                             \
         const OP_U(B) v = mem_ld##B(cpu, in, from);                                           \
-        op_stack_store(cpu, in, -(B / 8), B / 8, v);                                          \
-        stack_add(cpu, -(B / 8));                                                             \
+        stack_push(cpu, in, B / 8, v);                                                        \
         OP_NEXT;                                                                              \
     }                                                                                         \
     OP_HANDLER(pop_m_##B)                                                                     \

@@ -223,4 +223,14 @@ void op_stack_store(struct cpu *cpu, const struct insn *in, int64_t delta, unsig
 /* All checks of such a store. */
 void op_stack_probe(struct cpu *cpu, const struct insn *in, int64_t delta, unsigned size);
 
+/* Before size bytes at lin are read and pushed: both operands are probed before either device is read. */
+static inline void op_probe_read_push(struct cpu *cpu, const struct insn *in, uint64_t lin,
+                                      unsigned size)
+{
+    if (!op_quick_read(cpu, lin, size)) {
+        mem_probe(cpu, in, lin, size, MEM_READ);
+        op_stack_probe(cpu, in, -(int64_t)size, size);
+    }
+}
+
 #endif

@@ -249,18 +249,25 @@ static void load_f80(struct cpu *cpu, const struct insn *in)
     push(cpu, v);
 }
 
+/* ST(0) as FST and FSTP m80 store it: the indefinite value for an empty register. false: #IS is unmasked, nothing is stored. */
+static bool value_to_store(struct cpu *cpu, struct f80 *v)
+{
+    if (is_empty(cpu, 0)) {
+        *v = indefinite;
+        return stack_fault(cpu, false);
+    }
+    *v = x87_get(cpu, 0);
+    cpu->x87.fsw &= (uint16_t)~FSW_C1;
+    return true;
+}
+
 static void store_f80(struct cpu *cpu, const struct insn *in)
 {
     uint64_t lin = mem_ea(cpu, in, 10, MEM_WRITE);
     mem_probe(cpu, in, lin, 10, MEM_WRITE);
-    struct f80 v = x87_get(cpu, 0);
-    if (is_empty(cpu, 0)) {
-        if (!stack_fault(cpu, false)) {
-            return;
-        }
-        v = indefinite;
-    } else {
-        cpu->x87.fsw &= (uint16_t)~FSW_C1;
+    struct f80 v;
+    if (!value_to_store(cpu, &v)) {
+        return;
     }
     mem_st64(cpu, in, lin, v.mant);
     mem_st16(cpu, in, cpu_wrap_linear(cpu, lin + 8), v.se);
@@ -520,14 +527,9 @@ static void load_register(struct cpu *cpu, unsigned i)
 
 static void store_register(struct cpu *cpu, unsigned i, bool pops)
 {
-    struct f80 v = x87_get(cpu, 0);
-    if (is_empty(cpu, 0)) {
-        if (!stack_fault(cpu, false)) {
-            return;
-        }
-        v = indefinite;
-    } else {
-        cpu->x87.fsw &= (uint16_t)~FSW_C1;
+    struct f80 v;
+    if (!value_to_store(cpu, &v)) {
+        return;
     }
     x87_put(cpu, i, v);
     if (pops) {
